@@ -1,0 +1,76 @@
+# `make help` lists the targets. Everything is installed into .venv; nothing else on the machine changes.
+
+# The first Python that is new enough; `make PYTHON=/path/to/python3` overrides.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+# The branch that a change is compared with, to see whether it needs a changelog fragment.
+BASE ?= origin/main
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types tests changes golden changelog dist clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## install what is needed and start the gateway (ARGS="..." is passed on)
+	$(BIN)/headgate serve $(ARGS)
+
+test: lint types tests changes ## run every check, as continuous integration does
+
+lint: $(VENV)/.installed-dev ## ruff: rules and format
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+
+types: $(VENV)/.installed-dev ## mypy and pyright
+	$(BIN)/mypy
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
+
+tests: $(VENV)/.installed-dev ## pytest, with the documentation and house-style checks (ARGS="..." is passed on)
+	$(BIN)/pytest -q $(ARGS)
+
+changes: $(VENV)/.installed-dev ## the changelog fragments build, and a changed src/ has one
+	@report=$$($(BIN)/towncrier build --draft --version next 2>&1) || { echo "$$report"; exit 1; }
+	@git diff --quiet $(BASE)...HEAD -- src 2>/dev/null; \
+	if [ $$? -eq 1 ] && ! git log --format=%b $(BASE)..HEAD | grep -qx 'Changelog: none'; \
+	then $(BIN)/towncrier check --compare-with $(BASE); fi
+
+golden: $(VENV)/.installed-dev ## rewrite what is derived (events.jsonl of the fixtures, tables in docs/) for review
+	HEADGATE_GOLDEN=rewrite $(BIN)/pytest -q tests/test_golden.py tests/test_docs.py
+	@git --no-pager diff --stat -- tests/fixtures docs
+
+changelog: $(VENV)/.installed-dev ## move the fragments of changes/ into CHANGELOG.md, under the current version
+	$(BIN)/towncrier build --yes --version "$$($(BIN)/python -c 'import headgate._version as v; print(v.__version__)')"
+
+dist: $(VENV)/.installed-dev ## build the wheel and the source archive into dist/
+	$(BIN)/python -m build
+
+clean: ## remove the environment, caches and built files
+	rm -rf $(VENV) $(VENV)-bootstrap build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: installing happens again only when pyproject.toml has changed. What is developed includes what is run.
+$(VENV)/.installed: pyproject.toml $(BIN)/python
+	@echo "Installing Headgate into $(VENV)"
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(BIN)/python
+	@echo "Installing Headgate and its development tools into $(VENV)"
+	@$(INSTALL) --upgrade 'pip>=25.1' # the first that knows --group
+	@$(INSTALL) -e . --group dev
+	@touch $(VENV)/.installed $@
+
+# Debian's python3 has no ensurepip, and its pip installs nothing outside an environment except with --target.
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Headgate needs Python 3.11 or newer, and found none on the PATH. Try: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Headgate needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || { \
+		echo "  this Python cannot make an environment alone; using virtualenv"; rm -rf $(VENV); \
+		$(PYTHON) -m pip install -qq --disable-pip-version-check --target $(VENV)-bootstrap virtualenv && \
+		PYTHONPATH=$(VENV)-bootstrap $(PYTHON) -m virtualenv --quiet $(VENV) && rm -rf $(VENV)-bootstrap; }
