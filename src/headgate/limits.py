@@ -1,0 +1,67 @@
+"""Every buffer's limit and every wait's deadline, with unit, default and precedent.
+
+Sizes end in `_max` with their unit before it; times end in `_s` and are seconds.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+_MIB = 1024 * 1024
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of one stream. The defaults are generous for engines and finite for attackers."""
+
+    line_bytes_max: int = 8 * _MIB
+    """One line of a stream. Ollama's own client reads lines of up to 8 MB (api/client.go)."""
+
+    event_bytes_max: int = 8 * _MIB
+    """All data lines of one SSE event together; eventsource-parser calls this maxBufferSize."""
+
+    body_bytes_max: int = 64 * _MIB
+    """A whole (not streamed) reply or request. OpenAI takes requests of up to 50 MB with images."""
+
+    head_bytes_max: int = 64 * 1024
+    """An HTTP response head. nginx and Node stop at 16 to 64 KiB."""
+
+    sniff_bytes_max: int = 4096
+    """What `dialect="auto"` holds back before it decides. One record of every engine fits."""
+
+    choices_max: int = 128
+    """Choices of one response; OpenAI allows n up to 128."""
+
+    blocks_max: int = 4096
+    """Blocks (texts, thoughts, calls) of one choice. OpenAI allows 128 tools, real turns hold fewer than 100 blocks."""
+
+    arguments_chars_max: int = 16 * _MIB
+    """One tool call's arguments, which are held to be checked once, at their end."""
+
+    markup_chars_max: int = 1024
+    """A markup header (tag, channel, recipient) that is held back while it may still be one.
+    The longest real one, a harmony header with a 64-character tool name, has about 140 characters."""
+
+    after_finish_s: float = 5.0
+    """How long usage and the end marker may follow a finish reason before the stream counts as finished."""
+
+    connect_s: float = 10.0
+    """Making a connection, TLS included. httpx waits 5 s; local engines answer at once."""
+
+    first_byte_s: float = 600.0
+    """From request sent to the first byte of the reply: long prompts are read before anything is sent.
+    The OpenAI client's default timeout is 600 s."""
+
+    idle_s: float = 300.0
+    """Silence inside a reply. nginx's proxy_read_timeout is 60 s; a slow engine's prompt batch takes longer."""
+
+    write_stall_s: float = 120.0
+    """How long a client may read nothing while bytes wait for it."""
+
+    pool_idle_s: float = 60.0
+    """How long an unused connection to an engine is kept. nginx's upstream keepalive_timeout is 60 s."""
+
+    write_bytes_mark: int = 64 * 1024
+    """Bytes waiting for a client at which its engine is paused."""
+
+
+DEFAULTS = Limits()

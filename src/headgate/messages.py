@@ -1,0 +1,249 @@
+"""Requests and replies as values: what a surface parses, what a dialect sends, what the history keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from headgate.events import Annotation, Extra, FinishReason, Logprob, Repair, StreamError, Timings, Usage
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+IdFactory: TypeAlias = Callable[[str], str]
+"""Given a prefix such as `call_`, returns a new unique id that begins with it."""
+
+Tools: TypeAlias = Mapping[str, Any]
+"""The tools a request declared: name to JSON Schema (None where it gave no schema)."""
+
+
+class ToolCall(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One tool call. `arguments` is the JSON text exactly as generated; `complete` says that it is whole."""
+
+    id: str
+    name: str
+    arguments: str
+    complete: bool = True
+
+    def to_openai(self) -> dict[str, Any]:
+        """The entry of `tool_calls` in an OpenAI message."""
+        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
+
+
+class TextPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="text"):
+    """Text of a message; `refusal` says that the model declined with it."""
+
+    text: str
+    refusal: bool = False
+
+
+class ReasoningPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="reasoning"):
+    """Reasoning of a message; `signature` is the opaque proof an engine attached."""
+
+    text: str
+    summary: bool = False
+    signature: str | None = None
+
+
+class ToolCallPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="tool_call"):
+    """A tool call at its place between the other parts."""
+
+    call: ToolCall
+
+
+ContentPart: TypeAlias = TextPart | ReasoningPart | ToolCallPart
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What one choice of a response came to: the assistant's message with everything known about it.
+
+    `parts` keep the order of generation; `content`, `reasoning` and `tool_calls` are views of them.
+    """
+
+    parts: tuple[ContentPart, ...] = ()
+    id: str | None = None
+    model: str | None = None
+    created_s: int | None = None
+    choice: int = 0
+    finish_reason: FinishReason | None = None
+    raw_reason: str | None = None
+    stop_sequence: str | None = None
+    usage: Usage | None = None
+    logprobs: tuple[Logprob, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    extras: tuple[Extra, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+    error: StreamError | None = None
+
+    @property
+    def content(self) -> str:
+        """The visible text, all text parts in order; refusals are not part of it."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart) and not part.refusal)
+
+    @property
+    def refusal(self) -> str | None:
+        """The refusal's text, or None."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart) and part.refusal) or None
+
+    @property
+    def reasoning(self) -> str | None:
+        """The reasoning, all parts in order, or None."""
+        return "".join(part.text for part in self.parts if isinstance(part, ReasoningPart)) or None
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The whole tool calls; those that may be executed."""
+        return tuple(part.call for part in self.parts if isinstance(part, ToolCallPart) and part.call.complete)
+
+    @property
+    def incomplete_calls(self) -> tuple[ToolCall, ...]:
+        """The calls that were cut off; never to be executed."""
+        return tuple(part.call for part in self.parts if isinstance(part, ToolCallPart) and not part.call.complete)
+
+    @property
+    def timings(self) -> Timings | None:
+        """The engine's timings, if it told any."""
+        return self.usage.timings if self.usage else None
+
+    def to_openai(self) -> dict[str, Any]:
+        """The history entry: role, content, and reasoning_content, refusal, tool_calls where there are any.
+
+        `content` is None only when the message is nothing but tool calls (and reasoning), as OpenAI has it.
+        """
+        calls = [call.to_openai() for call in self.tool_calls]
+        entry: dict[str, Any] = {"role": "assistant", "content": self.content or (None if calls else "")}
+        if self.reasoning:
+            entry["reasoning_content"] = self.reasoning
+        if self.refusal:
+            entry["refusal"] = self.refusal
+        if calls:
+            entry["tool_calls"] = calls
+        return entry
+
+    def to_record(self) -> dict[str, Any]:
+        """Everything that is known, as `headgate normalize --to message` prints it; every key is always there.
+
+        `usage` has OpenAI's names and only what was told; `repairs` are the codes, each once.
+        """
+        error = self.error
+        return {
+            "role": "assistant",
+            "content": self.to_openai()["content"],
+            "reasoning_content": self.reasoning,
+            "tool_calls": [call.to_openai() for call in self.tool_calls],
+            "incomplete_calls": [call.to_openai() for call in self.incomplete_calls],
+            "finish_reason": self.finish_reason,
+            "raw_reason": self.raw_reason,
+            "usage": usage_to_openai(self.usage),
+            "timings": msgspec.to_builtins(self.timings),
+            "repairs": list(dict.fromkeys(repair.code for repair in self.repairs)),
+            "error": {"code": error.code, "message": error.message, "status": error.status_hint} if error else None,
+        }
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A tool as the request declared it. `parameters` is its JSON Schema, verbatim; None if it has none."""
+
+    name: str
+    description: str | None = None
+    parameters: msgspec.Raw | None = None
+    strict: bool | None = None
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of a request message: text, an image by URL (a data URI or http), or anything else verbatim."""
+
+    kind: Literal["text", "image", "other"]
+    text: str = ""
+    raw: msgspec.Raw = msgspec.Raw(b"")
+
+
+class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a request."""
+
+    role: Role
+    content: str | tuple[Part, ...] | None = None
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request in canonical form.
+
+    `options` holds every other field of the body, verbatim, in the order it came: sampling, limits,
+    response format, engine extras. A dialect passes on what its engine takes and names what it drops.
+    """
+
+    model: str
+    messages: tuple[ChatMessage, ...] = ()
+    tools: tuple[Tool, ...] | None = None
+    tool_choice: msgspec.Raw | None = None
+    stream: bool = False
+    include_usage: bool = False
+    include_timings: bool = False
+    choices: int = 1
+    options: dict[str, msgspec.Raw] = {}
+
+    def declared(self) -> Tools | None:
+        """The declared tools by name, as markup wants them; `{}` when the request declared none."""
+        return {tool.name: tool.parameters for tool in self.tools or ()}
+
+
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to an engine: `path` is joined to the upstream's base URL; `dropped` names unserved fields."""
+
+    method: str = "POST"
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    dropped: tuple[str, ...] = ()
+
+
+def declared_tools(tools: Any) -> Tools | None:
+    """Read a tool declaration in any common shape: names, OpenAI tools, Anthropic tools, or a mapping.
+
+    None stays None (unknown); an empty list means that no tools were declared.
+
+    Raises:
+        TypeError: if an entry is none of these.
+    """
+    if tools is None or isinstance(tools, Mapping):
+        return tools
+    return dict(_declared(tool) for tool in tools)
+
+
+def _declared(tool: Any) -> tuple[str, Any]:
+    if isinstance(tool, str):
+        return tool, None
+    if isinstance(tool, Mapping):
+        body = tool.get("function", tool)
+        if isinstance(body, Mapping) and isinstance(body.get("name"), str):
+            return body["name"], body.get("parameters", body.get("input_schema"))
+    raise TypeError(f"expected a tool name or a tool object with a name, got {type(tool).__name__}")
+
+
+def usage_to_openai(usage: Usage | None, *, complete: bool = False) -> dict[str, Any] | None:
+    """Usage in OpenAI's names, with what is known; None if nothing was told.
+
+    Args:
+        usage: what the engine told.
+        complete: whether to write the three required counts as 0 where one was not told, for formats
+            that demand them all.
+    """
+    known = usage or Usage()
+    prompt, completion = known.input_tokens, known.output_tokens
+    if complete:
+        prompt, completion = prompt or 0, completion or 0
+    counts = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion if prompt is not None and completion is not None else None,
+    }
+    body: dict[str, Any] = {name: count for name, count in counts.items() if count is not None}
+    if known.cached_tokens is not None:
+        body["prompt_tokens_details"] = {"cached_tokens": known.cached_tokens}
+    if known.reasoning_tokens is not None:
+        body["completion_tokens_details"] = {"reasoning_tokens": known.reasoning_tokens}
+    return body or None
