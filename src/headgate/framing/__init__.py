@@ -1,0 +1,1 @@
+"""Bytes to records: bounded, linear, and the same at every split."""
