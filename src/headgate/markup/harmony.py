@@ -1,0 +1,240 @@
+"""gpt-oss's harmony channels, in every form that leaks -> reasoning, text and tool calls.
+
+Strategy: a message is a header and a body. The header (`harmony_header.py`) says what the body is:
+`analysis` is reasoning, `commentary` without a recipient and `final` are text, a recipient
+`functions.f` is a call of f. A body ends at a closing token or where the next header begins, since
+servers strip some tokens and leave others. Once a stream is harmony it stays harmony.
+Spec: https://cookbook.openai.com/articles/openai-harmony
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from headgate.markup import spans
+from headgate.markup.code import Code
+from headgate.markup.family import Settings
+from headgate.markup.harmony_header import GLUED, Header, Purpose, opens, purpose_of, read_header, tool_of
+from headgate.markup.json_text import JsonText
+from headgate.markup.scanner import Scanner, Tags
+from headgate.markup.spans import Kind, Span
+
+_CLOSERS = ("<|end|>", "<|return|>", "<|call|>")
+_HEADS = ("<|start|>", "<|channel|>", "<|message|>")
+_STRAY = "<|constrain|>"
+_BODY_ENDS = Tags((*_CLOSERS, "<|start|>", "<|channel|>"))
+_GLUED_ENDS = Tags((*_CLOSERS, "<|start|>", "<|channel|>", *GLUED))
+_BETWEEN = Tags((*_CLOSERS, *_HEADS, _STRAY, "to="))
+_TAG_MAX = max(map(len, _BODY_ENDS.all))
+
+
+class _State(Enum):
+    BETWEEN = auto()  # between messages: a header, a stray closer, or text whose markers were stripped
+    HEADER = auto()  # inside a header
+    BODY = auto()  # inside a body of text or reasoning
+    CALL = auto()  # behind the header of a call, before its arguments
+    ARGUMENTS = auto()  # inside a call's arguments
+    BACK = auto()  # inside a message that is given back as text
+
+
+class Channels:
+    """Reads a harmony stream from its first opener to the end of the message."""
+
+    def __init__(self, settings: Settings, *, glued: bool) -> None:
+        self._settings = settings
+        self._glued = glued
+        self._state = _State.HEADER if glued else _State.BETWEEN
+        self._kind = Kind.TEXT
+        self._header = Header("")
+        self._arguments = JsonText()
+        self._code = Code()
+
+    def feed(self, scanner: Scanner, out: list[Span], /) -> bool:
+        """Read on. Harmony never gives control back before the text ends."""
+        while self._step(scanner, out):
+            pass
+        return False
+
+    def close(self, scanner: Scanner, out: list[Span], /) -> bool:
+        """The text ends or is interrupted: what was held is decided by where it stands."""
+        self._close(scanner.take_all(), out)
+        self._state, self._kind = _State.BETWEEN, Kind.TEXT
+        return True
+
+    def _close(self, rest: str, out: list[Span]) -> None:
+        if self._state is _State.HEADER:
+            out += [spans.markup(rest), spans.repair("markup_cut")]
+        elif self._state is _State.CALL:
+            # A call that was cut before its arguments is no call.
+            self._give_back(out)
+            out.append(spans.text(rest))
+        elif self._state is _State.ARGUMENTS:
+            out += [Span(Kind.ARGUMENTS, rest, rest), Span(Kind.CALL_END, "")]
+        elif self._state is _State.BETWEEN:
+            out.append(spans.markup(rest) if rest.isspace() else spans.text(rest))
+        else:
+            out.append(Span(self._kind, rest, rest))
+
+    def copy(self) -> Channels:
+        """An independent reader in the same state."""
+        twin = Channels.__new__(Channels)
+        twin.__dict__.update(self.__dict__)
+        twin._arguments = self._arguments.copy()
+        twin._code = self._code.copy()
+        return twin
+
+    def _step(self, scanner: Scanner, out: list[Span]) -> bool:
+        match self._state:
+            case _State.BODY:
+                return self._body(scanner, out)
+            case _State.HEADER:
+                return self._read_header(scanner, out)
+            case _State.BETWEEN:
+                return self._between(scanner, out)
+            case _State.ARGUMENTS:
+                return self._read_arguments(scanner, out)
+            case _State.CALL:
+                return self._call(scanner, out)
+            case _State.BACK:
+                return self._back(scanner, out)
+
+    def _between(self, scanner: Scanner, out: list[Span]) -> bool:
+        rest = scanner.text[scanner.position :]
+        word = rest.lstrip()
+        if not word or (_BETWEEN.may_start(word) and word not in _BETWEEN.all):
+            return False
+        space = len(rest) - len(word)
+        if tag := next((tag for tag in (*_CLOSERS, _STRAY) if word.startswith(tag)), None):
+            out.append(spans.markup(scanner.take(space + len(tag))))
+            return True
+        if space:
+            out.append(spans.markup(scanner.take(space)))
+        if word.startswith((*_HEADS, "to=")):
+            self._state = _State.HEADER
+        else:
+            self._begin_body(Kind.TEXT)
+        return True
+
+    def _read_header(self, scanner: Scanner, out: list[Span]) -> bool:
+        rest = scanner.text[scanner.position :]
+        header = read_header(rest, glued=self._glued)
+        if header is None and len(rest) <= self._settings.limits.markup_chars_max:
+            return False
+        if header is None:
+            out += [spans.repair("markup_too_long"), spans.text(scanner.take_all())]
+            self._begin_body(Kind.TEXT)
+            return True
+        self._header = header
+        scanner.take(len(header.raw))
+        if not header.has_message and not self._glued:
+            out.append(spans.repair("harmony_message_missing"))
+        self._open(out)
+        return True
+
+    def _open(self, out: list[Span]) -> None:
+        purpose = purpose_of(self._header, self._settings)
+        if purpose is Purpose.CALL:
+            self._state = _State.CALL
+        elif purpose is Purpose.BACK:
+            self._give_back(out)
+        else:
+            out.append(spans.markup(self._header.raw))
+            self._begin_body(Kind.REASONING if purpose is Purpose.REASONING else Kind.TEXT)
+
+    def _begin_body(self, kind: Kind) -> None:
+        self._state, self._kind, self._code = _State.BODY, kind, Code()
+
+    def _give_back(self, out: list[Span]) -> None:
+        out += [spans.repair("markup_given_back"), spans.text(self._header.raw)]
+        self._state, self._kind = _State.BACK, Kind.TEXT
+
+    def _body(self, scanner: Scanner, out: list[Span]) -> bool:
+        text, _, tag = scanner.until(_GLUED_ENDS if self._glued else _BODY_ENDS)
+        if text:
+            out.append(Span(self._kind, text, text))
+        if self._kind is Kind.TEXT:
+            self._code.feed(text)
+        if tag is None:
+            return False
+        # Inside code only `<|return|>` ends a text: after it nothing was ever generated.
+        if self._kind is Kind.TEXT and tag != "<|return|>" and self._code.inside:
+            out.append(spans.text(tag))
+            return True
+        out.append(spans.BLOCK_END)
+        self._end_body(tag, scanner, out)
+        return True
+
+    def _end_body(self, tag: str, scanner: Scanner, out: list[Span]) -> None:
+        if tag in _CLOSERS:
+            if self._state is _State.BODY:
+                out.append(spans.markup(tag))
+            self._state = _State.BETWEEN
+        else:
+            scanner.position -= len(tag)
+            self._state = _State.HEADER
+
+    def _call(self, scanner: Scanner, out: list[Span]) -> bool:
+        rest = scanner.text[scanner.position :]
+        word = rest.lstrip()
+        if not word or (_BODY_ENDS.may_start(word) and word not in _BODY_ENDS.all):
+            return False
+        if not word.startswith(("{", *_CLOSERS)):
+            self._give_back(out)
+            return True
+        header = self._header.raw + scanner.take(len(rest) - len(word))
+        out.append(Span(Kind.CALL, header, tool_of(self._header, self._settings)))
+        self._state, self._arguments = _State.ARGUMENTS, JsonText()
+        return True
+
+    def _read_arguments(self, scanner: Scanner, out: list[Span]) -> bool:
+        end = self._arguments.advance(scanner.text, scanner.position)
+        if fragment := scanner.take(end - scanner.position):
+            out.append(Span(Kind.ARGUMENTS, fragment, fragment))
+        tag = "" if self._arguments.done else self._tag_ahead(scanner)
+        if not tag and not self._arguments.done:
+            return False
+        if tag != "<":
+            out.append(Span(Kind.CALL_END, ""))
+            self._state = _State.BETWEEN
+        else:
+            # A `<` that begins no tag is broken JSON, but the call's own.
+            out.append(Span(Kind.ARGUMENTS, "<", scanner.take(1)))
+        return True
+
+    def _tag_ahead(self, scanner: Scanner) -> str:
+        """The tag that stands next, or "<" where none does; empty while that is open."""
+        rest = scanner.text[scanner.position : scanner.position + _TAG_MAX]
+        tag = next((tag for tag in _BODY_ENDS.all if rest.startswith(tag)), None)
+        return tag or ("" if _BODY_ENDS.may_start(rest) else "<")
+
+    def _back(self, scanner: Scanner, out: list[Span]) -> bool:
+        text, _, tag = scanner.until(_GLUED_ENDS if self._glued else _BODY_ENDS)
+        closer = tag if tag in _CLOSERS else ""
+        if text or closer:
+            out.append(spans.text(text + (closer or "")))
+        if tag is None:
+            return False
+        out.append(spans.BLOCK_END)
+        self._end_body(tag, scanner, out)
+        return True
+
+
+class Harmony:
+    """The family."""
+
+    name = "harmony"
+    openers = ("<|channel|>", "<|start|>", "<|message|>", "to=functions.", "analysis", "commentary to=")
+    unmistakable = True
+
+    def opens(self, rest: str, settings: Settings, /) -> bool | None:
+        """Whether `rest`, at a place where a block may begin, is harmony; None while it may still be."""
+        del settings
+        return opens(rest)
+
+    def reader(self, scanner: Scanner, settings: Settings, out: list[Span], /) -> Channels:
+        """Begin to read; the opener itself is read as part of the first header."""
+        del out
+        return Channels(settings, glued=scanner.text.startswith(("analysis", "commentary"), scanner.position))
+
+
+FAMILY = Harmony()

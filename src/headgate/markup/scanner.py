@@ -1,0 +1,105 @@
+"""Text in any split -> the text before the next tag, and the tag; the only hold-back there is.
+
+Strategy: one buffer with a read position. What may still become a tag stays in the buffer, everything
+before it is given out. A buffer holds at most one unfinished tag (or a header, bounded by its reader),
+so appending costs linear time in all.
+Spec: ours; each family's delimiters are named in its own file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+class Tags:
+    """A set of literal tags that can be looked for together."""
+
+    def __init__(self, tags: Iterable[str]) -> None:
+        self.all = tuple(sorted(set(tags), key=len, reverse=True))
+        self._find = re.compile("|".join(map(re.escape, self.all))).search
+        self._starts = frozenset(tag[:length] for tag in self.all for length in range(1, len(tag)))
+        self._longest = max(map(len, self.all)) - 1
+        self._firsts = frozenset(tag[0] for tag in self.all)
+
+    def find(self, text: str, position: int) -> tuple[int, str] | None:
+        """Return the place of the first whole tag and the tag (the longest at that place), or None."""
+        found = self._find(text, position)
+        return (found.start(), found.group()) if found else None
+
+    def held(self, text: str, position: int) -> int:
+        """Return how many characters at the end of `text` may be the start of a tag."""
+        for length in range(min(self._longest, len(text) - position), 0, -1):
+            if text[-length] in self._firsts and text[-length:] in self._starts:
+                return length
+        return 0
+
+    def may_start(self, text: str) -> bool:
+        """Whether `text` is a proper beginning of a tag (the empty text is)."""
+        return not text or text in self._starts
+
+
+class Scanner:
+    """The text not yet decided. Readers look at `text` from `position` on, and take from the left."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.position = 0
+
+    def feed(self, text: str, /) -> None:
+        """Append text; what was taken is forgotten."""
+        self.text = self.text[self.position :] + text
+        self.position = 0
+
+    def copy(self) -> Scanner:
+        """An independent scanner in the same state."""
+        twin = Scanner()
+        twin.text, twin.position = self.text, self.position
+        return twin
+
+    def __len__(self) -> int:
+        return len(self.text) - self.position
+
+    def take(self, length: int) -> str:
+        """Take `length` characters."""
+        start, self.position = self.position, self.position + length
+        return self.text[start : self.position]
+
+    def take_all(self) -> str:
+        """Take everything there is."""
+        return self.take(len(self))
+
+    def take_space(self) -> str:
+        """Take the white space at the left."""
+        end = self.position
+        while end < len(self.text) and self.text[end].isspace():
+            end += 1
+        return self.take(end - self.position)
+
+    def until(self, tags: Tags, *, trim: bool = False) -> tuple[str, str, str | None]:
+        """Take the text before the next tag, and the tag.
+
+        Returns `(text, space, tag)`. Without a whole tag in sight `tag` is None, and what may be the
+        start of one stays. With `trim`, the white space before the tag is `space`, and white space at
+        the end, which may stand before a tag still to come, stays too (at most `SPACE_MAX` of it).
+        """
+        found = tags.find(self.text, self.position)
+        if found is None:
+            end = len(self.text) - tags.held(self.text, self.position)
+            return self.take(_without_space(self.text, self.position, end, trim=trim) - self.position), "", None
+        place, tag = found
+        end = _without_space(self.text, self.position, place, trim=trim)
+        return self.take(end - self.position), self.take(place - end), self.take(len(tag))
+
+
+SPACE_MAX = 64
+"""White space held before a possible closer, in characters; real closers have one or two line ends."""
+
+
+def _without_space(text: str, start: int, end: int, *, trim: bool) -> int:
+    if not trim:
+        return end
+    floor = max(start, end - SPACE_MAX)
+    while end > floor and text[end - 1].isspace():
+        end -= 1
+    return end
