@@ -1,0 +1,62 @@
+"""The engine's finish word and what the message holds -> the canonical finish.
+
+Strategy: length and content_filter win, since they say that something is missing; then tool_calls, if
+there is at least one whole call; then the engine's own word.
+Spec: https://platform.openai.com/docs/api-reference/chat/object (finish_reason), and the engines' words
+in `docs/repairs.md`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from headgate.errors import stream_error
+from headgate.events import FinishReason, StreamError
+
+_WORDS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "end_turn": "stop",
+    "load": "stop",  # Ollama: the model was only loaded
+    "unload": "stop",  # Ollama: the model was only unloaded
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+_CONTRACT = frozenset({"stop", "length", "tool_calls", "content_filter"})
+_ABORTED = frozenset({"abort", "error"})
+
+
+class Outcome(NamedTuple):
+    """How a choice ends: a reason and the repair that it took (or ""), or an error."""
+
+    reason: FinishReason
+    repair: str = ""
+    error: StreamError | None = None
+
+
+def decide(word: str, *, calls: int, cut_calls: int) -> Outcome:
+    """Decide a choice's end.
+
+    Args:
+        word: the engine's own word; empty where it said that it finished, but not why.
+        calls: how many tool calls are whole.
+        cut_calls: how many were cut off.
+    """
+    if word in _ABORTED:
+        message = f"the engine ended the generation itself (finish reason {word!r}). See its log; a retry may help."
+        return Outcome("unknown", error=stream_error("upstream_aborted", message))
+    reason = _WORDS.get(word, "unknown" if word else "stop")
+    if reason in {"length", "content_filter"}:
+        return Outcome(reason, _mapped(word))
+    if calls:
+        return Outcome("tool_calls", "" if reason == "tool_calls" else "finish_derived")
+    if reason == "tool_calls" and not cut_calls:
+        return Outcome("stop", "finish_derived")
+    return Outcome("stop" if reason == "tool_calls" else reason, _mapped(word))
+
+
+def _mapped(word: str) -> str:
+    return "" if word in _CONTRACT else "finish_mapped"

@@ -1,0 +1,103 @@
+"""The three envelopes an OpenAI-style reply comes in -> records.
+
+Strategy: the first byte decides: a `{` begins JSON, anything else an event stream. JSON whose first line
+is a whole object is one record per line (a log without `data:`); otherwise it is one whole reply.
+Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from headgate.framing.ndjson import Records
+from headgate.framing.sse import Blocks
+from headgate.limits import Limits
+
+_is_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_SPACE = b" \t\r\n"
+
+Framed = tuple[bytes | None, bytes | None]
+"""A record, and the value of an `error:` field; one of the two."""
+
+
+class Framing:
+    """Turns bytes into records. Never raises; `overflow` says that something passed its limit."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.overflow = False
+        self._limits = limits
+        self._blocks: Blocks | None = None
+        self._records: Records | None = None
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+
+    def feed(self, data: bytes, /) -> list[Framed]:
+        """Return the records that `data` completes."""
+        if self._blocks is None and self._records is None:
+            return self._begin(data)
+        framed = self._framed(data)
+        self.overflow = self._over()
+        return framed
+
+    def close(self) -> list[Framed]:
+        """Return what the end of input left unfinished."""
+        if self.overflow:
+            return []
+        if self._blocks is not None:
+            return [(block.data, block.error) for block in self._blocks.close()]
+        if self._records is not None:
+            return [(record, None) for record in self._records.close()]
+        whole = b"".join(self._held).strip(_SPACE)
+        return [(whole, None)] if whole else []
+
+    def copy(self) -> Framing:
+        """An independent reader in the same state."""
+        twin = Framing.__new__(Framing)
+        twin.__dict__.update(self.__dict__)
+        twin._blocks = self._blocks.copy() if self._blocks else None
+        twin._records = self._records.copy() if self._records else None
+        twin._held = self._held.copy()
+        return twin
+
+    def _begin(self, data: bytes) -> list[Framed]:
+        if not self._held:
+            data = data.lstrip(_SPACE)
+        if not data:
+            return []
+        if not self._held and not data.startswith(b"{"):
+            self._blocks = Blocks(self._limits)
+            return self.feed(data)
+        return self._begin_json(data)
+
+    def _begin_json(self, data: bytes) -> list[Framed]:
+        first_line_ends = b"\n" in data
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > self._limits.body_bytes_max:
+            self.overflow = True
+        elif first_line_ends and len(self._held) and not self._seen_line:
+            held = b"".join(self._held)
+            self._seen_line = True
+            if _parses(held.partition(b"\n")[0]):
+                self._records, self._held = Records(self._limits), []
+                return self.feed(held)
+            self._held = [held]
+        return []
+
+    _seen_line = False
+
+    def _framed(self, data: bytes) -> list[Framed]:
+        if self._blocks is not None:
+            return [(block.data, block.error) for block in self._blocks.feed(data)]
+        return [(record, None) for record in self._records.feed(data)] if self._records else []
+
+    def _over(self) -> bool:
+        return bool((self._blocks and self._blocks.overflow) or (self._records and self._records.overflow))
+
+
+def _parses(line: bytes) -> bool:
+    try:
+        _is_object(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
