@@ -1,0 +1,190 @@
+"""The public functions: any engine's bytes, or parsed records, to events, messages and client bytes.
+
+Strategy: thin compositions of a dialect, the writer, the accumulator and a surface; the only place of the
+library that draws random ids and reads the clock, unless the caller passes `ids` and `now_s`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+
+from headgate.accumulate import Accumulator
+from headgate.auto import AutoDecoder
+from headgate.dialects import dialect as find_dialect
+from headgate.dialects.base import Decoder, Reading
+from headgate.errors import UsageError
+from headgate.events import Event
+from headgate.limits import DEFAULTS, Limits
+from headgate.markup import AUTO, families
+from headgate.messages import IdFactory, Message, declared_tools
+from headgate.surfaces import surface as find_surface
+from headgate.surfaces.base import Encoder, Writing
+from headgate.translator import Translator
+
+_ID_BYTES = 12
+
+
+class _Dumps(Protocol):
+    def model_dump(self) -> dict[str, Any]: ...
+
+
+Chunk: TypeAlias = bytes | dict[str, Any] | _Dumps
+"""What a stream yields: bytes as read, or one parsed record (a dict, or an object with `model_dump`)."""
+
+
+def new_id(prefix: str) -> str:
+    """A random id with this prefix: 96 bits in hexadecimal."""
+    return prefix + secrets.token_hex(_ID_BYTES)
+
+
+def decoder(
+    dialect: str = AUTO,
+    *,
+    markup: str | Sequence[str] = AUTO,
+    tools: Any = None,
+    starts_in_reasoning: bool | None = None,
+    parse_reasoning: bool = True,
+    parse_tools: bool = True,
+    ids: IdFactory = new_id,
+    limits: Limits = DEFAULTS,
+) -> Decoder:
+    """Make a sans-IO decoder for one response: `feed(bytes)` gives events, `close()` the last of them.
+
+    Args:
+        dialect: `openai`, `ollama`, `text`, or `auto`, which decides from the first bytes.
+        markup: which families to look for in text: `auto`, `off`, or a list of names.
+        tools: what the request declared: names, tool objects, or a mapping of name to JSON Schema.
+            None means unknown; an empty list means none, so that no text becomes a call.
+        starts_in_reasoning: whether the template opened the thought in the prompt; None lets the
+            stream tell.
+        parse_reasoning: whether reasoning is taken out of text.
+        parse_tools: whether tool calls are taken out of text.
+        ids: makes ids for calls that came without one.
+        limits: the limits of buffers.
+
+    Raises:
+        UsageError: for an unknown dialect or family.
+    """
+    reading = Reading(
+        ids=ids,
+        limits=limits,
+        families=families(markup),
+        tools=declared_tools(tools),
+        starts_in_reasoning=starts_in_reasoning,
+        parse_reasoning=parse_reasoning,
+        parse_tools=parse_tools,
+    )
+    return AutoDecoder(reading) if dialect == AUTO else find_dialect(dialect).decoder(reading)
+
+
+def encoder(
+    surface: str = "chat",
+    *,
+    model: str = "unknown",
+    include_usage: bool = False,
+    include_timings: bool = False,
+    ids: IdFactory = new_id,
+    now_s: int | None = None,
+) -> Encoder:
+    """Make a sans-IO encoder for one streamed response: a list of events in, client bytes out.
+
+    Args:
+        surface: whose format to write; `chat` is OpenAI's chat completions.
+        model: the model that was asked for; what the engine reports goes first.
+        include_usage: whether to send the usage chunk.
+        include_timings: whether to send the engine's timings.
+        ids: makes the response's id.
+        now_s: the response's `created`, in seconds since the epoch; the clock's by default.
+
+    Raises:
+        UsageError: for an unknown surface.
+    """
+    found = find_surface(surface)
+    created_s = int(time.time()) if now_s is None else now_s
+    return found.encoder(Writing(found.new_id(ids), created_s, model, include_usage, include_timings))
+
+
+def translator(
+    dialect: str = AUTO,
+    surface: str = "chat",
+    *,
+    model: str = "unknown",
+    include_usage: bool = False,
+    include_timings: bool = False,
+    now_s: int | None = None,
+    ids: IdFactory = new_id,
+    **decoding: Any,
+) -> Translator:
+    """Make a translator for one response: engine bytes in, client bytes out.
+
+    By definition `encoder.feed(decoder.feed(data))`. Takes every argument of `decoder` and `encoder`.
+    """
+    reads = decoder(dialect, ids=ids, **decoding)
+    writes = encoder(
+        surface, model=model, include_usage=include_usage, include_timings=include_timings, ids=ids, now_s=now_s
+    )
+    return Translator(reads, writes)
+
+
+def stream(chunks: Iterable[Chunk], dialect: str = AUTO, **options: Any) -> Iterator[Event]:
+    """Yield the events of one response. Takes the arguments of `decoder`.
+
+    Args:
+        chunks: bytes in any split, or parsed records as client libraries yield them.
+        dialect: see `decoder`.
+        options: see `decoder`.
+    """
+    reads = decoder(dialect, **options)
+    for chunk in chunks:
+        yield from _take(reads, chunk)
+    yield from reads.close()
+
+
+async def astream(
+    chunks: AsyncIterable[Chunk],
+    dialect: str = AUTO,
+    **options: Any,
+) -> AsyncIterator[Event]:
+    """Yield the events of one response, from an asynchronous source. See `stream`."""
+    reads = decoder(dialect, **options)
+    async for chunk in chunks:
+        for event in _take(reads, chunk):
+            yield event
+    for event in reads.close():
+        yield event
+
+
+def collect(chunks: Iterable[Chunk], dialect: str = AUTO, **options: Any) -> Message:
+    """Return the message of one response's first choice. See `stream`.
+
+    A broken stream gives the message as far as it came, with `error` set; nothing is raised for it.
+    """
+    return collect_all(chunks, dialect, **options)[0]
+
+
+def collect_all(chunks: Iterable[Chunk], dialect: str = AUTO, **options: Any) -> tuple[Message, ...]:
+    """Return the messages of all of one response's choices. See `collect`."""
+    gathered = Accumulator()
+    gathered.feed_all(stream(chunks, dialect, **options))
+    return gathered.messages
+
+
+def _take(reads: Decoder, chunk: Chunk) -> list[Event]:
+    if isinstance(chunk, bytes | bytearray | memoryview):
+        return reads.feed(bytes(chunk))
+    record = chunk if isinstance(chunk, dict) else _dump(chunk)
+    return reads.record(msgspec.json.encode(record))
+
+
+def _dump(chunk: _Dumps) -> dict[str, Any]:
+    dump = getattr(chunk, "model_dump", None)
+    if dump is None:
+        expected = "bytes, a dict, or an object with model_dump()"
+        raise UsageError(f"expected chunks of {expected}, got {type(chunk).__name__}")
+    record: dict[str, Any] = dump()
+    return record

@@ -1,0 +1,80 @@
+"""The seam of the client side: what a surface is.
+
+Spec: ours (`docs/adding.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from headgate.errors import PeerError
+from headgate.events import Event
+from headgate.messages import ChatRequest, IdFactory, Message
+
+
+class Writing(NamedTuple):
+    """How a response is to be written.
+
+    `id` and `created_s` (seconds since the epoch) are ours, one per response; `model` is what was asked
+    for, and gives way to what the engine reports.
+    """
+
+    id: str
+    created_s: int
+    model: str
+    include_usage: bool = False
+    include_timings: bool = False
+
+
+class Encoder(Protocol):
+    """Events of one response in, bytes for the client out."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the terminal frame has been written."""
+        ...
+
+    def feed(self, events: Sequence[Event], /) -> bytes:
+        """Encode events; b"" when they say nothing to this client."""
+        ...
+
+    def close(self) -> bytes:
+        """The events are over. A response without an end becomes an error frame, never a fake finish."""
+        ...
+
+
+class Surface(Protocol):
+    """The API that a client speaks to us."""
+
+    name: str
+    paths: tuple[str, ...]
+    media_type: str
+
+    def parse(self, path: str, headers: Mapping[str, str], body: bytes, /) -> ChatRequest:
+        """Read a request. Header names are in lower case.
+
+        Raises:
+            RequestError: naming the field, as a JSON path.
+        """
+        ...
+
+    def encoder(self, writing: Writing, /) -> Encoder:
+        """An encoder for one streamed response."""
+        ...
+
+    def whole(self, messages: Sequence[Message], writing: Writing, /) -> bytes:
+        """A whole response."""
+        ...
+
+    def keepalive(self) -> bytes:
+        """What keeps a waiting client waiting."""
+        ...
+
+    def error(self, failure: PeerError, /) -> tuple[int, bytes]:
+        """The HTTP status and body of a failure before the first byte."""
+        ...
+
+    def new_id(self, ids: IdFactory, /) -> str:
+        """A response id of the kind this API uses."""
+        ...
