@@ -1,0 +1,152 @@
+"""One exchange with an engine over HTTP: `base.Call` for who opened it, `connection.Exchange` for its connection."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from typing import Protocol
+
+from headgate.errors import UpstreamError
+from headgate.limits import Limits
+from headgate.upstream import faults
+from headgate.upstream.base import Receiver
+from headgate.upstream.connection import Connection
+
+
+class Phase(Enum):
+    """Where a call stands."""
+
+    CONNECTING = "connecting"  # no connection yet; connect_s runs
+    WAITING = "waiting"  # sent, no body byte yet; first_byte_s runs (uvicorn sends the head before the prompt is read)
+    STREAMING = "streaming"  # body bytes came; idle_s runs
+    OVER = "over"  # ended, failed or aborted; the receiver hears nothing more
+
+
+class Connector(Protocol):
+    """What a call asks of the pool it belongs to."""
+
+    where: str
+    limits: Limits
+
+    def connect(self, call: HttpCall, /) -> None:
+        """Send the call on a new connection."""
+
+    def settled(self, call: HttpCall, /) -> None:
+        """The call is over."""
+
+
+class HttpCall:
+    """One exchange. Pause, resume and abort are the opener's; the rest belongs to the pool and the connection."""
+
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_deadline_s",
+        "_head",
+        "_paused",
+        "_pool",
+        "_reused",
+        "_task",
+        "heard",
+        "phase",
+        "receiver",
+    )
+
+    def __init__(self, pool: Connector, receiver: Receiver, head: bytes, body: bytes) -> None:
+        self.receiver = receiver
+        self.heard = False
+        self.phase = Phase.CONNECTING
+        self._pool = pool
+        self._head = head
+        self._body = body
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._reused = False
+        self._paused = False
+        self._deadline_s = 0.0
+
+    def pause(self) -> None:
+        """Stop reading from the engine; no deadline of the reply runs meanwhile."""
+        self._paused = True
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        """Read on; the wait for the next bytes begins anew."""
+        if self._paused and self._connection is not None and self.phase is not Phase.CONNECTING:
+            self._enter(self.phase)
+            self._connection.resume()
+        self._paused = False
+
+    def abort(self) -> None:
+        """Close the connection, or stop making it, at once; the receiver hears nothing more. Idempotent."""
+        task, connection = self._task, self._connection
+        self._settle()
+        if task is not None:
+            task.cancel()
+        if connection is not None:
+            connection.abort()
+
+    def fail(self, error: UpstreamError, /) -> None:
+        """Abort, and tell the receiver why, unless the call is already over."""
+        if self.phase is not Phase.OVER:
+            self.abort()
+            self.receiver.failed(error)
+
+    def connecting(self, connection: Connection, task: asyncio.Task[None], /) -> None:
+        """A connection is being made by this task."""
+        self._connection, self._task = connection, task
+        self._enter(Phase.CONNECTING)
+
+    def refused(self, error: UpstreamError, /) -> None:
+        """The task made no connection; it is about to end."""
+        self._task = None
+        self.fail(error)
+
+    def send_on(self, connection: Connection, /, *, reused: bool) -> bool:
+        """Send the request; false if the connection is gone. `reused`: it has served before and may be stale."""
+        if not connection.send(self, self._head, self._body):
+            return False
+        self._connection, self._task, self._reused = connection, None, reused
+        self._enter(Phase.WAITING)
+        if self._paused:
+            connection.pause()
+        return True
+
+    def over(self) -> None:
+        """The reply is whole."""
+        self._settle()
+        self.receiver.end()
+
+    def broken(self, error: UpstreamError, /, *, untouched: bool) -> None:
+        """The reply will never be whole; try once more if a kept connection turned out to be stale."""
+        if untouched and self._reused:
+            self._pool.connect(self)  # which makes it not reused: there is no third time
+        else:
+            self._settle()
+            self.receiver.failed(error)
+
+    def overdue(self, now_s: float, /) -> UpstreamError | None:
+        """Say which deadline has passed at `now_s` (the loop's clock), if any. Called by every sweep."""
+        if self.heard:
+            # The clock is read once per sweep, not once per read.
+            self.heard = False
+            self._body = b""  # a reply has begun, so it will not be sent again
+            self.phase = Phase.STREAMING
+            self._deadline_s = now_s + self._pool.limits.idle_s
+        if now_s < self._deadline_s or (self._paused and self.phase is not Phase.CONNECTING):
+            return None
+        late = {Phase.CONNECTING: faults.late_connection, Phase.WAITING: faults.late_reply}
+        return late.get(self.phase, faults.late_rest)(self._pool.where, self._pool.limits)
+
+    def _enter(self, phase: Phase) -> None:
+        limits = self._pool.limits
+        waits_s = {Phase.CONNECTING: limits.connect_s, Phase.WAITING: limits.first_byte_s}
+        self.phase = phase
+        self._deadline_s = asyncio.get_running_loop().time() + waits_s.get(phase, limits.idle_s)
+
+    def _settle(self) -> None:
+        self.phase = Phase.OVER
+        self._connection = self._task = None
+        self._body = b""
+        self._pool.settled(self)

@@ -1,0 +1,145 @@
+"""Bytes of one connection -> a reply: its head, its body without framing, and where it ends.
+
+Strategy: httptools (llhttp, strict) parses; this class counts, and knows what a close means. Sans-IO.
+1xx replies are skipped. Between two body bytes at most `head_bytes_max` bytes of framing (head, chunk extensions,
+trailers) are read, so nothing grows without end.
+Spec: https://www.rfc-editor.org/rfc/rfc9112.html#section-6
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+
+class Head(NamedTuple):
+    """Status and headers of a reply; names in lower case, in the order received."""
+
+    status: int
+    headers: list[tuple[str, str]]
+
+
+class _SurplusError(Exception):
+    """Bytes follow a whole reply although nothing was asked."""
+
+
+class ReplyReader:
+    """Reads the replies of one connection, one after the other; call `renew` between two.
+
+    `head` is set once it is whole. `complete` says that the body is over, `fault` that it never will be, and why.
+    `keep_alive` says whether the connection may serve another request. `touched`: any byte came since `renew`.
+    """
+
+    def __init__(self, head_bytes_max: int) -> None:
+        self._head_bytes_max = head_bytes_max
+        self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append
+        self._parser = HttpResponseParser(self)
+        self.renew()
+
+    def renew(self) -> None:
+        """Get ready for the next reply on the same connection."""
+        self.head: Head | None = None
+        self.complete = False
+        self.fault: str | None = None
+        self.keep_alive = False
+        self.touched = False
+        self._body_bytes = 0
+        self._room = self._head_bytes_max
+        self._headers: list[tuple[str, str]] = []
+
+    def release(self) -> None:
+        """Break the reference cycle with the parser; nothing can be fed after this."""
+        del self._parser, self.on_body
+
+    def feed(self, data: bytes, /) -> bytes:
+        """Return the body bytes that `data` brought, joined; then look at `head`, `complete` and `fault`."""
+        self.touched = True
+        try:
+            if self.head is None:
+                self._feed_head(data)
+            else:
+                self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            self.fault = "a switch to another protocol"
+        except HttpParserError as error:
+            self._stopped(error)
+        return self._take(len(data))
+
+    def closed(self, *, reset: bool) -> str | None:
+        """Say what a close at this point breaks off; None if it is the end that the body was waiting for."""
+        verb = "reset" if reset else "closed"
+        if self.head is None:
+            return f"got {'part of a response head' if self.touched else 'nothing'}, then it {verb} the connection"
+        expected = self._expected()
+        if expected is None and not reset:
+            return None
+        return f"got {self._body_bytes:,} {expected or 'body bytes'}, then it {verb} the connection"
+
+    def _feed_head(self, data: bytes) -> None:
+        # The head must be whole within its room, so that the limit is exact whatever the reads are.
+        room = self._room
+        self._parser.feed_data(data[:room])
+        if self.head is not None:
+            self._room += self._head_bytes_max  # what `_take` counts of this read is partly head
+            if len(data) > room:
+                self._parser.feed_data(data[room:])
+        elif len(data) > room:
+            self.fault = f"a response head of more than {self._head_bytes_max:,} bytes (limits.head_bytes_max)"
+
+    def _stopped(self, error: HttpParserError) -> None:
+        if self.complete:
+            self.keep_alive = False  # bytes that nobody asked for; the reply before them is whole
+        elif isinstance(error, HttpParserCallbackError):
+            raise error  # a bug of ours, not the engine's
+        else:
+            self.fault = f"something else ({error})"
+
+    def _take(self, fed_bytes: int) -> bytes:
+        pieces = self._pieces
+        if pieces:
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
+            self._body_bytes += len(body)
+            self._room = self._head_bytes_max
+            return body
+        self._room -= fed_bytes
+        if self._room < 0 and self.fault is None and not self.complete:
+            self.fault = f"more than {self._head_bytes_max:,} bytes (limits.head_bytes_max) without a byte of body"
+        return b""
+
+    def _expected(self) -> str | None:
+        """What was still to come, in words; None if the body ends at close (llhttp's `message_needs_eof`)."""
+        headers = self.head.headers if self.head else []
+        codings = ",".join(value for name, value in headers if name == "transfer-encoding")
+        if codings:
+            chunked = codings.rpartition(",")[2].strip().lower() == "chunked"
+            return "body bytes and no last chunk" if chunked else None
+        lengths = (int(value) for name, value in headers if name == "content-length")
+        return next((f"of {length:,} body bytes" for length in lengths), None)
+
+    # The parser calls these. `on_body` is the list's own append, since it comes once per chunk.
+
+    def on_message_begin(self) -> None:
+        """Stop at bytes that nobody asked for."""
+        if self.complete:
+            raise _SurplusError
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header."""
+        if self.head is None:  # else a trailer
+            self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1").rstrip(" \t")))
+
+    def on_headers_complete(self) -> None:
+        """Note the head, unless a better one follows."""
+        status = self._parser.get_status_code()
+        if 100 <= status < 200:
+            self._headers = []
+            return
+        self.keep_alive = self._parser.should_keep_alive()
+        self.head = Head(status, self._headers)
+
+    def on_message_complete(self) -> None:
+        """Note the end of the body."""
+        self.complete = self.head is not None
