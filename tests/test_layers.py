@@ -23,7 +23,7 @@ ROWS = (
     (3, "agent cassette config routing translator"),
     (4, "library"),  # draws ids and reads the clock, so that the layers below need not
     (4, "headgate"),  # the public library: the package's own __init__
-    (4, "observe store tools traces upstream"),
+    (4, "demo observe store tools traces upstream"),
     (4, "doctor gateway"),
     (5, "testing"),
     (5, "cli"),
