@@ -47,8 +47,7 @@ async def exact_stream(question: Question) -> AsyncIterator[bytes]:
             async for data in reply.aiter_bytes():
                 yield translator.feed(data)
     except httpx2.ConnectError as error:
-        failure = headgate.UpstreamError("upstream_connect", f"no connection to {ENGINE_URL} ({error}).")
-        yield translator.fail(failure.event())
+        yield translator.fail(headgate.UpstreamError("upstream_connect", f"no connection to {ENGINE_URL} ({error})."))
     except httpx2.TransportError:
         pass  # it broke off: `close` gives out what is left and says so
     yield translator.close()

@@ -1,19 +1,27 @@
 """The first bytes of a stream -> its dialect's decoder.
 
 Strategy: bytes are held until the first line is whole (or can be no dialect's, or the limit is reached),
-then every dialect says how sure it is; the surest decodes, from the first byte on.
+then every dialect says how sure it is; the surest decodes, from the first byte on. A first line that
+begins an object and does not end it (JSON over several lines) is held up to the limit. What the dialects
+are shown never depends on how the bytes were split.
 """
 
 from __future__ import annotations
 
+import msgspec
+
 from headgate.dialects import dialects
 from headgate.dialects.base import Decoder, Reading
 from headgate.errors import UsageError
-from headgate.events import Event
+from headgate.events import Event, StreamError
 
 _SPACE = b"\xef\xbb\xbf \t\r\n"
 _MAY_BEGIN_A_RECORD = b"{:deir"
 """An object, a comment, or the first letter of an event-stream field (data, event, error, id, retry)."""
+_ANYBODYS = 1
+"""How sure a dialect is that takes whatever nobody else claims."""
+
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class AutoDecoder:
@@ -45,11 +53,16 @@ class AutoDecoder:
         if not self._decided():
             return []
         head, self._head = self._head, b""
-        return self._begin(head).feed(head)
+        return self._begin(self._shown(head)).feed(head)
 
     def record(self, record: bytes, /) -> list[Event]:
-        """Decode one record without its envelope; the first one decides."""
+        """Decode one record without its envelope; the first that a dialect knows decides.
+
+        Those before it are skipped: a log may quote a request before the stream, and no record is bare text.
+        """
         self._still_open()
+        if self._decoder is None and max(known.sniff(record) for known in dialects().values()) <= _ANYBODYS:
+            return []
         decoder = self._decoder or self._begin(record)
         return decoder.record(record)
 
@@ -61,8 +74,19 @@ class AutoDecoder:
         """
         self._still_open()
         self._closed = True
-        decoder = self._decoder or self._begin(self._head)
+        decoder = self._decoder or self._begin(self._shown(self._head))
         return decoder.feed(self._head) + decoder.close(cancelled=cancelled)
+
+    def fail(self, error: StreamError, /) -> list[Event]:
+        """End the stream with an error that its bytes do not tell.
+
+        Raises:
+            UsageError: if called after `close()`.
+        """
+        self._still_open()
+        self._closed = True
+        decoder = self._decoder or self._begin(self._head)
+        return decoder.feed(self._head) + decoder.fail(error)
 
     def copy(self) -> AutoDecoder:
         """An independent decoder in the same state."""
@@ -72,12 +96,16 @@ class AutoDecoder:
         return twin
 
     def _decided(self) -> bool:
-        head = self._head.lstrip(_SPACE)
-        if not head:
-            return False
-        if head[0] not in _MAY_BEGIN_A_RECORD:
+        if len(self._head) >= self._reading.limits.sniff_bytes_max:
             return True
-        return b"\n" in head or b"\r" in head or len(self._head) >= self._reading.limits.sniff_bytes_max
+        head = self._head.lstrip(_SPACE)
+        return bool(head) and (head[0] not in _MAY_BEGIN_A_RECORD or _first_line(head) is not None)
+
+    def _shown(self, data: bytes) -> bytes:
+        """What the dialects are shown of a stream's beginning."""
+        head = data[: self._reading.limits.sniff_bytes_max].lstrip(_SPACE)
+        line = _first_line(head)
+        return head if line is None else line
 
     def _begin(self, head: bytes) -> Decoder:
         known = dialects()
@@ -89,3 +117,20 @@ class AutoDecoder:
     def _still_open(self) -> None:
         if self._closed:
             raise UsageError("this decoder was closed; make a new one for each response")
+
+
+def _first_line(head: bytes) -> bytes | None:
+    """The first line, if it has ended; None also where it begins an object that goes on behind it."""
+    lines = head.splitlines(keepends=True)
+    line = lines[0].rstrip(b"\r\n") if lines else b""
+    if not lines or len(line) == len(lines[0]):
+        return None
+    return line if not line.startswith(b"{") or _is_object(line) else None
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        _decode_object(line)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from headgate.conform_chat import check_chat
+from headgate.errors import CODES as ERROR_CODES
 from headgate.errors import UsageError
 from headgate.events import (
     Annotation,
@@ -100,6 +101,8 @@ class _Grammar:
             breach("follows an error")
         elif isinstance(event, StreamError):
             self.failed = True
+            if event.code not in ERROR_CODES:
+                breach(f"unknown error {event.code!r}")
             if self.choices and all(choice.ended for choice in self.choices.values()):
                 breach("comes after every choice has ended")
         elif isinstance(event, MessageStart):

@@ -45,6 +45,7 @@ class _Check:
         self.identity: tuple[Any, ...] | None = None
         self.choices: dict[int, _Choice] = {}
         self.usage_seen = False
+        self.timings_seen = False
         self.over = ""
         self.where = ""
 
@@ -57,8 +58,13 @@ class _Check:
             self.breach("do not end with a blank line")
         if b"\r" in data:
             self.breach("hold a CR")
-        if any(mark in data.decode("utf-8", "replace") for mark in _FORBIDDEN):
+        text = data.decode("utf-8", "replace")
+        if text.encode() != data:
+            self.breach("are not UTF-8")
+        if any(mark in text for mark in _FORBIDDEN):
             self.breach("hold a raw U+0085, U+2028 or U+2029")
+        if any(line and not line.startswith((b"data: ", b":")) for line in data.split(b"\n")):
+            self.breach("hold a line that is neither data nor a comment")
 
     def record(self, number: int, record: str) -> None:
         self.where = f"event {number}"
@@ -110,14 +116,16 @@ class _Check:
         elif identity != self.identity:
             self.breach("id, created or model changed")
         choices = chunk.get("choices")
-        if not isinstance(choices, list):
-            self.breach("has no list of choices")
+        if not isinstance(choices, list) or len(choices) > 1:
+            self.breach("has no list of at most one choice")
         elif not choices:
             self._usage(chunk)
         elif "usage" in chunk:
             self.breach("usage on a chunk with choices")
         for choice in choices if isinstance(choices, list) else ():
             self._choice(choice)
+        if "timings" in chunk:
+            self._timings(chunk["timings"], choices)
 
     def _identity(self, id_: Any, created: Any, model: Any) -> None:
         if not isinstance(id_, str) or not id_ or not isinstance(model, str) or not model:
@@ -127,6 +135,8 @@ class _Check:
 
     def _usage(self, chunk: dict[str, Any]) -> None:
         usage = chunk.get("usage")
+        if self.timings_seen:
+            self.breach("a usage chunk after the timings, which belong on it")
         if self.usage_seen:
             self.breach("a second usage chunk")
         self.usage_seen = True
@@ -134,17 +144,29 @@ class _Check:
         if not isinstance(usage, dict) or not all(isinstance(usage.get(name), int) for name in counts):
             self.breach("a chunk without choices and without the three usage counts")
 
+    def _timings(self, timings: Any, choices: Any) -> None:
+        self.timings_seen = True
+        if not isinstance(timings, dict) or not timings or any(value is None for value in timings.values()):
+            self.breach("timings that are empty or null")
+        if not isinstance(choices, list) or any(_finish_of(choice) is None for choice in choices):
+            self.breach("timings on a chunk that is neither a usage chunk nor a finish chunk")
+
     def _choice(self, choice: Any) -> None:
         if not isinstance(choice, dict) or not {"index", "delta", "finish_reason"} <= set(choice):
             self.breach("a choice without index, delta and finish_reason")
+            return
+        if not isinstance(choice["index"], int) or not isinstance(choice["delta"], dict):
+            self.breach("a choice whose index is no integer, or whose delta is no object")
             return
         if unknown := set(choice) - _CHOICE_KEYS:
             self.breach(f"a choice with fields that no contract names: {sorted(unknown)}")
         index, delta, finish = choice["index"], choice["delta"], choice["finish_reason"]
         first = index not in self.choices
         state = self.choices.setdefault(index, _Choice())
-        if self.usage_seen:
-            self.breach("a choice after the usage chunk")
+        if self.usage_seen or self.timings_seen:
+            self.breach("a choice after the usage chunk or the timings")
+        if "logprobs" in choice and choice["logprobs"] is None:
+            self.breach("logprobs of null")
         if state.finished:
             self.breach(f"choice {index} goes on after its finish")
         if first != (delta == {"role": "assistant"}):
@@ -152,20 +174,23 @@ class _Check:
         self._delta(delta, state, logprobs=choice.get("logprobs"), finish=finish)
         if finish is not None:
             state.finished = True
-            if finish not in _REASONS or delta:
+            if not isinstance(finish, str) or finish not in _REASONS or delta:
                 self.breach(f"finish {finish!r} is unknown, or not alone")
 
     def _delta(self, delta: dict[str, Any], state: _Choice, *, logprobs: Any, finish: Any) -> None:
         if set(delta) - _KINDS or len(delta) > 1:
             self.breach(f"a delta of {sorted(delta)}, expected one known kind")
-        if any(value in (None, "", []) for value in delta.values()):
-            self.breach("an empty or null field")
+        if any(
+            not value or not isinstance(value, list if key == "tool_calls" else str) for key, value in delta.items()
+        ):
+            self.breach("a field that is empty, null or of the wrong type")
         if not delta and finish is None and not logprobs:
             self.breach("an empty delta")
         if logprobs is not None and not (isinstance(logprobs, dict) and {"content", "refusal"} <= set(logprobs)):
             self.breach("logprobs without content and refusal")
-        for call in delta.get("tool_calls", ()):
-            self._call(call, state, count=len(delta["tool_calls"]))
+        calls: Any = delta.get("tool_calls") if isinstance(delta.get("tool_calls"), list) else []
+        for call in calls:
+            self._call(call if isinstance(call, dict) else {}, state, count=len(calls))
 
     def _call(self, call: dict[str, Any], state: _Choice, *, count: int) -> None:
         index, function = call.get("index"), call.get("function")
@@ -181,5 +206,11 @@ class _Check:
         if index != len(state.calls):
             self.breach(f"tool call index {index}, expected {len(state.calls)}")
         state.calls.add(index)
-        if not call.get("id") or call.get("type") != "function" or "name" not in function:
+        if not call.get("id") or call.get("type") != "function" or not isinstance(function.get("name"), str):
             self.breach("a tool call's first fragment without id, type and name")
+        if function.get("arguments"):
+            self.breach("a tool call's first fragment with arguments")
+
+
+def _finish_of(choice: Any) -> Any:
+    return choice.get("finish_reason") if isinstance(choice, dict) else None

@@ -6,6 +6,7 @@ library that draws random ids and reads the clock, unless the caller passes `ids
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ from headgate.errors import UsageError
 from headgate.events import Event
 from headgate.limits import DEFAULTS, Limits
 from headgate.markup import AUTO, families
-from headgate.messages import IdFactory, Message, declared_tools
+from headgate.messages import IdFactory, Message, Tools, declared_tools
 from headgate.surfaces import surface as find_surface
 from headgate.surfaces.base import Encoder, Writing
 from headgate.translator import Translator
@@ -50,6 +51,7 @@ def decoder(
     starts_in_reasoning: bool | None = None,
     parse_reasoning: bool = True,
     parse_tools: bool = True,
+    whole_calls: bool = False,
     ids: IdFactory = new_id,
     limits: Limits = DEFAULTS,
 ) -> Decoder:
@@ -64,20 +66,22 @@ def decoder(
             stream tell.
         parse_reasoning: whether reasoning is taken out of text.
         parse_tools: whether tool calls are taken out of text.
+        whole_calls: whether a call made of text is held until it is whole; one that never is stays text.
         ids: makes ids for calls that came without one.
         limits: the limits of buffers.
 
     Raises:
-        UsageError: for an unknown dialect or family.
+        UsageError: for an unknown dialect or family, and for tools that are none.
     """
     reading = Reading(
         ids=ids,
         limits=limits,
         families=families(markup),
-        tools=declared_tools(tools),
+        tools=_declared(tools),
         starts_in_reasoning=starts_in_reasoning,
         parse_reasoning=parse_reasoning,
         parse_tools=parse_tools,
+        whole_calls=whole_calls,
     )
     return AutoDecoder(reading) if dialect == AUTO else find_dialect(dialect).decoder(reading)
 
@@ -177,8 +181,21 @@ def collect_all(chunks: Iterable[Chunk], dialect: str = AUTO, **options: Any) ->
 def _take(reads: Decoder, chunk: Chunk) -> list[Event]:
     if isinstance(chunk, bytes | bytearray | memoryview):
         return reads.feed(bytes(chunk))
-    record = chunk if isinstance(chunk, dict) else _dump(chunk)
-    return reads.record(msgspec.json.encode(record))
+    return reads.record(_encode(chunk if isinstance(chunk, dict) else _dump(chunk)))
+
+
+def _encode(record: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        return json.dumps(record).encode()  # half a surrogate pair, which only escapes can carry
+
+
+def _declared(tools: Any) -> Tools | None:
+    try:
+        return declared_tools(tools)
+    except TypeError as error:
+        raise UsageError(f"tools: {error}") from error
 
 
 def _dump(chunk: _Dumps) -> dict[str, Any]:
@@ -186,5 +203,9 @@ def _dump(chunk: _Dumps) -> dict[str, Any]:
     if dump is None:
         expected = "bytes, a dict, or an object with model_dump()"
         raise UsageError(f"expected chunks of {expected}, got {type(chunk).__name__}")
-    record: dict[str, Any] = dump()
+    try:
+        # Pydantic fills in a null for each field that the engine left out; this keeps what it sent.
+        record: dict[str, Any] = dump(exclude_unset=True)
+    except TypeError:  # somebody else's model_dump, which knows no such argument
+        record = dump()
     return record

@@ -48,7 +48,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Making a connection, TLS included. httpx waits 5 s; local engines answer at once."""
 
     first_byte_s: float = 600.0
-    """From request sent to the first byte of the reply: long prompts are read before anything is sent.
+    """From request sent to the first byte of the reply's body: long prompts are read before anything is
+    generated, and some engines send their head before that.
     The OpenAI client's default timeout is 600 s."""
 
     idle_s: float = 300.0
@@ -62,6 +63,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     write_bytes_mark: int = 64 * 1024
     """Bytes waiting for a client at which its engine is paused."""
+
+    keepalive_s: float = 10.0
+    """How long a client of a stream is left without a byte before it gets a keep-alive, and so how long a failure can
+    still become an HTTP status. The HTML standard advises a comment every 15 s, since old proxies drop silent streams."""
+
+    models_s: float = 5.0
+    """How long an engine may take to list its models. Open WebUI waits 10 s; a local engine answers in milliseconds."""
 
 
 DEFAULTS = Limits()

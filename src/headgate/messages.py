@@ -187,7 +187,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, msgspec.Raw] = {}
 
     def declared(self) -> Tools | None:
-        """The declared tools by name, as markup wants them; `{}` when the request declared none."""
+        """The tools that may be called, as markup wants them; `{}` when the request declared or allowed none."""
+        if self.tool_choice is not None and bytes(self.tool_choice) == b'"none"':
+            return {}
         return {tool.name: tool.parameters for tool in self.tools or ()}
 
 

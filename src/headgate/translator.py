@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from headgate.dialects.base import Decoder
-from headgate.events import Event
+from headgate.errors import PeerError
+from headgate.events import Event, StreamError
 from headgate.surfaces.base import Encoder
 
 Tap = Callable[[Sequence[Event]], None]
@@ -35,6 +36,11 @@ class Translator:
         return self._encoder.done
 
     @property
+    def failed(self) -> bool:
+        """Whether that frame tells of a failure."""
+        return self._encoder.failed
+
+    @property
     def finished(self) -> bool:
         """Whether the engine has finished, so that only usage and its end marker can follow."""
         return self._decoder.finished
@@ -47,12 +53,13 @@ class Translator:
         return self._encode(self._decoder.feed(data))
 
     def close(self, *, cancelled: bool = False) -> bytes:
-        """The engine's bytes are over: return the rest, the terminal frame included."""
-        return self._encode(self._decoder.close(cancelled=cancelled)) + self._encoder.close()
+        """The engine's bytes are over: return the rest, the terminal frame included; b"" if that is out already."""
+        return b"" if self._encoder.done else self._encode(self._decoder.close(cancelled=cancelled)) + self._encoder.close()
 
-    def fail(self, error: Event, /) -> bytes:
-        """The connection to the engine failed: return the error frame."""
-        return self._encode([error])
+    def fail(self, error: PeerError | StreamError, /) -> bytes:
+        """The connection to the engine failed: return what was held, and the error frame."""
+        event = error.event() if isinstance(error, PeerError) else error
+        return b"" if self._encoder.done else self._encode(self._decoder.fail(event)) + self._encoder.close()
 
     def _encode(self, events: list[Event]) -> bytes:
         if self._tap is not None and events:

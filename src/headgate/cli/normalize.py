@@ -15,7 +15,7 @@ import msgspec
 from headgate.accumulate import Accumulator
 from headgate.dialects import dialects
 from headgate.dialects.base import Decoder
-from headgate.errors import UsageError
+from headgate.errors import UsageError, stream_error
 from headgate.events import Event, StreamError, to_jsonl
 from headgate.framing.log import LogRecords
 from headgate.library import decoder, encoder
@@ -95,7 +95,10 @@ def _log_events(source: BinaryIO, reads: Decoder) -> Iterator[list[Event]]:
             yield reads.record(record)
     for record in log.close():
         yield reads.record(record)
-    yield reads.close()
+    if log.overflow:
+        yield reads.fail(stream_error("line_too_long", "expected shorter lines in the log, got one over the limit."))
+    else:
+        yield reads.close()
 
 
 def _write_events(batches: Iterator[list[Event]], arguments: argparse.Namespace) -> int:
@@ -143,7 +146,7 @@ def _tools(name: str) -> Any:
         value = json.loads(Path(name).read_bytes())
     except ValueError as error:
         raise UsageError(f"expected JSON in {name}: {error}") from error
-    tools = value.get("tools", []) if isinstance(value, dict) else value
+    tools = (value.get("tools") or []) if isinstance(value, dict) else value
     if not isinstance(tools, list):
         raise UsageError(f"expected a list of tools in {name}, or a request that has one, got {type(tools).__name__}")
     return tools

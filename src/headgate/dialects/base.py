@@ -60,6 +60,10 @@ class Decoder(Protocol):
         """The bytes are over (or the client is gone): return what is left, the terminal included."""
         ...
 
+    def fail(self, error: StreamError, /) -> list[Event]:
+        """The connection broke: return what is left, and the error as the terminal."""
+        ...
+
     def copy(self) -> Decoder:
         """An independent decoder in the same state."""
         ...
@@ -101,6 +105,7 @@ class RecordDecoder:
         self.writer = BlockWriter(reading)
         self._closed = False
         self._bytes = 0
+        self._fed = False  # parsed records come without their envelope, whose end marker is not missing then
 
     @property
     def done(self) -> bool:
@@ -123,6 +128,7 @@ class RecordDecoder:
         """
         self._still_open()
         self._bytes += len(data)
+        self._fed = True
         if not self.writer.done:
             self._feed(data)
         return self.writer.take()
@@ -153,6 +159,19 @@ class RecordDecoder:
             self._close()
         return self.writer.take()
 
+    def fail(self, error: StreamError, /) -> list[Event]:
+        """End the stream with an error that its bytes do not tell: the connection broke, a deadline passed.
+
+        Text that was held comes first, so that nothing generated is lost.
+
+        Raises:
+            UsageError: if called after `close()`.
+        """
+        self._still_open()
+        self._closed = True
+        self.writer.fail(error)
+        return self.writer.take()
+
     def copy(self) -> RecordDecoder:
         """An independent decoder in the same state."""
         twin = self.__class__.__new__(self.__class__)
@@ -174,7 +193,8 @@ class RecordDecoder:
         if self.writer.done:
             return
         if self.writer.finished:
-            self.writer.repair("closed_after_finish")
+            if self._fed:
+                self.writer.repair("closed_after_finish")
             self.writer.end()
         else:
             self.writer.fail(self._truncated())

@@ -7,11 +7,8 @@ Spec: https://platform.openai.com/docs/api-reference/chat-streaming/streaming (d
 
 from __future__ import annotations
 
-import msgspec
-
 from headgate.dialects.writer import BlockWriter
-
-_decode = msgspec.json.Decoder().decode
+from headgate.markup.json_text import JsonText
 
 
 class _Known:
@@ -22,12 +19,19 @@ class _Known:
         self.id = call_id
         self.name = ""
         self.held: list[str] = []  # arguments that came before the name
-        self.sent: list[str] = []
+        self.shape = JsonText()  # where the arguments end, without reading them again for each fragment
 
     def copy(self) -> _Known:
         twin = _Known(self.key, self.id)
-        twin.name, twin.held, twin.sent = self.name, self.held.copy(), self.sent.copy()
+        twin.name, twin.held, twin.shape = self.name, self.held.copy(), self.shape.copy()
         return twin
+
+    def follow(self, arguments: str) -> None:
+        """Take note of a fragment of the arguments."""
+        place = 0
+        while place < len(arguments) and not self.shape.done:
+            # It stops at a `<` outside of strings, which is nothing special here.
+            place = max(self.shape.advance(arguments, place), place + 1)
 
 
 class Calls:
@@ -49,16 +53,19 @@ class Calls:
         self, writer: BlockWriter, index: int | None, call_id: str | None, name: str | None, arguments: str | None
     ) -> None:
         """Take one fragment; every part of it may be missing."""
+        known = len(self._calls)
         call = self._call_of(writer, index, call_id, name, arguments)
         if name and not call.name:
             call.name = name
             self._start(writer, call)
-        elif (name or call_id) and call.sent:
+        elif (name or call_id) and known == len(self._calls):
             writer.repair("call_header_repeated", name or "", self._number)
         if arguments:
-            (call.sent if call.name else call.held).append(arguments)
+            call.follow(arguments)
             if call.name:
                 writer.call_arguments(call.key, arguments, self._number)
+            else:
+                call.held.append(arguments)
 
     def close(self, writer: BlockWriter) -> None:
         """The choice is over: a call whose name never came goes out without one."""
@@ -69,11 +76,12 @@ class Calls:
     def _start(self, writer: BlockWriter, call: _Known) -> None:
         name, markup, _ = call.name.partition("<|")
         if markup:
+            name = name.removeprefix("functions.")  # harmony's namespace, which sticks to the same names
             writer.repair("call_name_cleaned", name, self._number)
         writer.call_start(call.key, name, call.id, self._number)
         for arguments in call.held:
             writer.call_arguments(call.key, arguments, self._number)
-        call.sent, call.held = call.held, []
+        call.held = []
 
     def _call_of(
         self, writer: BlockWriter, index: int | None, call_id: str | None, name: str | None, arguments: str | None
@@ -93,17 +101,9 @@ class Calls:
 
 
 def _begins_another(known: _Known, call_id: str | None, name: str | None, arguments: str | None) -> bool:
-    if call_id and known.id:
-        return call_id != known.id
+    if call_id and known.id and call_id != known.id:
+        return True
     if name and known.name and name != known.name:
         return True
-    # The same name again without an id: another call only if the one before is whole and this one begins.
-    return bool(name and known.name and (arguments or "").startswith("{") and _is_whole(known.sent))
-
-
-def _is_whole(fragments: list[str]) -> bool:
-    try:
-        _decode("".join(fragments))
-    except (ValueError, RecursionError):
-        return False
-    return True
+    # The same header again: another call only if the one before is whole and this one begins.
+    return bool(name and known.name and (arguments or "").startswith("{") and known.shape.done)

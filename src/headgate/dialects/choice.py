@@ -5,13 +5,37 @@ Spec: ours (`docs/events.md`).
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 
 from headgate.events import Logprob
+from headgate.markup import spans as markup_spans
+from headgate.markup.spans import Kind, Span
 from headgate.markup.splitter import Splitter
 from headgate.messages import IdFactory
 
 _decode = msgspec.json.Decoder().decode
+
+
+def is_json(text: str) -> bool:
+    """Whether a text is one JSON value; half surrogate pairs and huge numbers are JSON too (RFC 8259)."""
+    try:
+        _decode(text)
+    except (ValueError, RecursionError):
+        return _is_json_to_the_letter(text)
+    return True
+
+
+def _is_json_to_the_letter(text: str) -> bool:
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        json.loads(text, parse_int=float, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 class Call:
@@ -30,11 +54,7 @@ class Call:
 
     def is_whole(self) -> bool:
         """Whether the arguments are one JSON value."""
-        try:
-            _decode("".join(self.fragments))
-        except (ValueError, RecursionError):
-            return False
-        return True
+        return is_json("".join(self.fragments))
 
 
 class Choice:
@@ -43,14 +63,14 @@ class Choice:
     def __init__(self, number: int, splitter: Splitter | None) -> None:
         self.number = number
         self.splitter = splitter
+        self.held: list[Span] = []
         self.next_index = 0
         self.open_kind = ""
         self.open_index = 0
         self.calls: dict[object, Call] = {}
-        self.call_ids: set[str] = set()
+        self.call_ids: dict[str, int] = {}  # each id that was given out, and how many calls asked for it
         self.whole_calls = 0
-        self.cut_calls = 0
-        self.logprobs: tuple[Logprob, ...] = ()
+        self.logprobs: list[Logprob] = []
         self.finish: str | None = None
         self.stop_sequence: str | None = None
 
@@ -60,12 +80,28 @@ class Choice:
         twin.__dict__.update(self.__dict__)
         twin.splitter = self.splitter.copy() if self.splitter else None
         twin.calls = {key: call.copy() for key, call in self.calls.items()}
-        twin.call_ids = self.call_ids.copy()
+        twin.call_ids, twin.held = self.call_ids.copy(), self.held.copy()
+        twin.logprobs = self.logprobs.copy()
         return twin
+
+    def hold_calls(self, spans: list[Span]) -> list[Span]:
+        """Hold each call that was made of text until it is over; one that is not whole comes back as text."""
+        free: list[Span] = []
+        for span in spans:
+            if not self.held and span.kind is not Kind.CALL:
+                free.append(span)
+                continue
+            self.held.append(span)
+            if span.kind is Kind.CALL_END:
+                whole = is_json("".join(held.value for held in self.held if held.kind is Kind.ARGUMENTS) or "{}")
+                raw = "".join(held.raw for held in self.held)
+                free += self.held if whole else [markup_spans.repair("markup_given_back"), markup_spans.text(raw)]
+                self.held = []
+        return free
 
     def take_logprobs(self) -> tuple[Logprob, ...]:
         """The log probabilities that wait for a delta."""
-        logprobs, self.logprobs = self.logprobs, ()
+        logprobs, self.logprobs = tuple(self.logprobs), []
         return logprobs
 
     def unique_id(self, call_id: str | None, ids: IdFactory) -> tuple[str, str]:
@@ -74,9 +110,9 @@ class Choice:
         if not call_id:
             call_id, repair = ids("call_"), "call_id_minted"
         elif call_id in self.call_ids:
-            number = 2
-            while f"{call_id}_{number}" in self.call_ids:
+            asked, number = call_id, self.call_ids[call_id] + 1
+            while (call_id := f"{asked}_{number}") in self.call_ids:
                 number += 1
-            call_id, repair = f"{call_id}_{number}", "call_id_changed"
-        self.call_ids.add(call_id)
+            self.call_ids[asked], repair = number, "call_id_changed"
+        self.call_ids[call_id] = 1
         return call_id, repair

@@ -3,7 +3,7 @@
 Strategy: length and content_filter win, since they say that something is missing; then tool_calls, if
 there is at least one whole call; then the engine's own word.
 Spec: https://platform.openai.com/docs/api-reference/chat/object (finish_reason), and the engines' words
-in `docs/repairs.md`.
+in `docs/events.md`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,12 @@ class Outcome(NamedTuple):
     error: StreamError | None = None
 
 
-def decide(word: str, *, calls: int, cut_calls: int) -> Outcome:
+def decide(word: str, *, calls: int) -> Outcome:
     """Decide a choice's end.
 
     Args:
         word: the engine's own word; empty where it said that it finished, but not why.
-        calls: how many tool calls are whole.
-        cut_calls: how many were cut off.
+        calls: how many tool calls are whole; those that were cut off decide nothing.
     """
     if word in _ABORTED:
         message = f"the engine ended the generation itself (finish reason {word!r}). See its log; a retry may help."
@@ -52,11 +51,11 @@ def decide(word: str, *, calls: int, cut_calls: int) -> Outcome:
     if reason in {"length", "content_filter"}:
         return Outcome(reason, _mapped(word))
     if calls:
-        return Outcome("tool_calls", "" if reason == "tool_calls" else "finish_derived")
-    if reason == "tool_calls" and not cut_calls:
+        return Outcome("tool_calls", _mapped(word) if reason == "tool_calls" else "finish_derived")
+    if reason == "tool_calls":
         return Outcome("stop", "finish_derived")
-    return Outcome("stop" if reason == "tool_calls" else reason, _mapped(word))
+    return Outcome(reason, _mapped(word))
 
 
 def _mapped(word: str) -> str:
-    return "" if word in _CONTRACT else "finish_mapped"
+    return "" if not word or word in _CONTRACT else "finish_mapped"

@@ -33,23 +33,25 @@ def read(
     value = untyped(record, repairs)
     if not isinstance(value, dict):
         return None, repairs
-    if prepare is not None:
-        prepare(value, repairs)
-    return _convert(value, kind, "", repairs), repairs
+    try:
+        if prepare is not None:
+            prepare(value, repairs)
+        return _convert(value, kind, "", repairs), repairs
+    except RecursionError:
+        return None, repairs  # nested more deeply than any engine's record
 
 
 def untyped(record: bytes, repairs: dict[str, str]) -> Any:
-    """Read a record as plain JSON, with U+FFFD for what is not UTF-8; None if it is not JSON."""
+    """Read a record as plain JSON, with U+FFFD for what is not UTF-8; None if it is not JSON, or nested too deeply."""
     try:
         text = record.decode("utf-8")
     except UnicodeDecodeError:
         text = record.decode("utf-8", "replace")
         repairs["text_replaced"] = "bytes that are not UTF-8"
     try:
-        value = json.loads(text)
+        return _without_surrogates(json.loads(text), repairs)
     except (ValueError, RecursionError):
         return None
-    return _without_surrogates(value, repairs)
 
 
 def _without_surrogates(value: Any, repairs: dict[str, str]) -> Any:

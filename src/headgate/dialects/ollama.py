@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from headgate.dialects.base import Reading, RecordDecoder
-from headgate.dialects.lenient import read
+from headgate.dialects.lenient import read, untyped
 from headgate.dialects.logprobs import TokenLogprob
 from headgate.dialects.ollama_request import request
 from headgate.dialects.peer_error import error_of
@@ -26,7 +26,7 @@ _NS_PER_MS = 1e6
 
 class _Function(Struct, gc=False):
     name: str | None = None
-    arguments: Raw | None = None
+    arguments: Raw | UnsetType = UNSET  # msgspec reads no Raw that may also be None
 
 
 class _Call(Struct, gc=False):
@@ -68,13 +68,16 @@ class Ollama:
     name = "ollama"
 
     def sniff(self, head: bytes, /) -> int:
-        """Sure of an object with `done`, from the first line on."""
+        """Sure of an object with `done`; of a long one only the beginning may be shown, which has `created_at`."""
         line = head.lstrip()
         if not line.startswith(b"{"):
             return 0
-        if b'"done"' in line:
+        value = untyped(line, {})
+        if not isinstance(value, dict):
+            return 90 if b'"done"' in line or b'"created_at"' in line else 0
+        if value.keys() & {"done", "created_at"} and value.keys() & {"model", "message", "response"}:
             return 90
-        return 30 if line.startswith(b'{"error":"') else 0
+        return 30 if isinstance(value.get("error"), str) else 0
 
     def request(self, chat: ChatRequest, /) -> HttpRequest:
         """A streamed `/api/chat`."""
@@ -173,11 +176,12 @@ class OllamaDecoder(RecordDecoder):
         self.writer.end()
 
 
-def _arguments(raw: Raw | None) -> str:
+def _arguments(raw: Raw | UnsetType) -> str:
     """The arguments' JSON text, verbatim; some builds send the text itself, as a string."""
-    if raw is None or bytes(raw) == b"null":
+    if raw is UNSET or bytes(raw) == b"null":
         return ""
-    return str(msgspec.json.decode(raw)) if bytes(raw).startswith(b'"') else bytes(raw).decode("utf-8", "replace")
+    text = bytes(raw).decode("utf-8", "replace")
+    return str(untyped(bytes(raw), {})) if text.startswith('"') else text
 
 
 def _ms(nanoseconds: int | None) -> float | None:

@@ -108,7 +108,10 @@ def _take_format(value: Any, body: dict[str, Any]) -> None:
     if kind == "json_object":
         body["format"] = value.get("schema") or "json"
     elif kind == "json_schema":
-        body["format"] = value.get("json_schema", {}).get("schema") or "json"
+        named = value.get("json_schema")
+        body["format"] = (named.get("schema") if isinstance(named, dict) else None) or "json"
+    elif kind != "text":
+        raise RequestError("unsupported", "expected text, json_object or json_schema.", param="response_format.type")
 
 
 def _take_effort(value: Any, body: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ Spec: https://platform.openai.com/docs/api-reference/chat-streaming/streaming
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from headgate.dialects.base import Reading, RecordDecoder
@@ -41,11 +40,15 @@ class OpenAI:
     name = "openai"
 
     def sniff(self, head: bytes, /) -> int:
-        """Sure of chunks and of event-stream fields, from the first line on."""
+        """Sure of chunks and of event-stream fields, from the first line on; also of a lone error."""
         line = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-        if line.startswith((b"data:", b":", b"event:", b"error:", b"id:", b"retry:")):
-            return 60
-        return 80 if line.startswith(b"{") and b'"choices"' in line else 0
+        if line.startswith(b"{"):
+            return _sniff_object(line)
+        name, colon, value = line.partition(b":")
+        if name in {b"data", b"error"}:
+            # Prose may begin with "data: " too, but not with the data of a chunk.
+            return 60 if colon and value.lstrip().startswith((b"{", b"[DONE]")) else 0
+        return 60 if colon and name in {b"", b"event", b"id", b"retry"} else 0
 
     def request(self, chat: ChatRequest, /) -> HttpRequest:
         """A streamed chat completion that asks for usage."""
@@ -74,6 +77,7 @@ class OpenAIDecoder(RecordDecoder):
         self._identity: tuple[str | None, int | None, str | None] | None = None
         self._calls: dict[int, Calls] = {}
         self._roles: set[int] = set()
+        self._blank: set[int] = set()
         self._whole = False
         self._timings: Timings | None = None
         self._tokens: Tokens | None = None
@@ -85,7 +89,7 @@ class OpenAIDecoder(RecordDecoder):
         assert isinstance(twin, OpenAIDecoder)  # noqa: S101 - `copy` keeps the class
         twin._framing = self._framing.copy()
         twin._calls = {number: calls.copy() for number, calls in self._calls.items()}
-        twin._roles = self._roles.copy()
+        twin._roles, twin._blank = self._roles.copy(), self._blank.copy()
         return twin
 
     # -- framing ------------------------------------------------------------------------------------
@@ -152,6 +156,8 @@ class OpenAIDecoder(RecordDecoder):
 
     def _done(self) -> None:
         self._settle()
+        for number in self._blank:
+            self.writer.finish(None, number)
         if self.writer.finished:
             self.writer.end()
         else:
@@ -197,7 +203,12 @@ class OpenAIDecoder(RecordDecoder):
         logprobs = self._logprobs(choice.logprobs, number)
         delta = choice.delta or choice.message
         said = self._delta(delta, number, logprobs) if delta else self._text(choice.text, number, logprobs)
-        if choice.finish_reason is not None:
+        self._blank.discard(number)
+        if choice.finish_reason == "":
+            # Some engines write "" where others write null; only [DONE] makes an end of it.
+            self._blank.add(number)
+            self.writer.repair("empty_dropped", "finish_reason", number)
+        elif choice.finish_reason is not None:
             if said and not self._whole:
                 self.writer.repair("finish_split", "", number)
             self.writer.finish(
@@ -262,8 +273,8 @@ class OpenAIDecoder(RecordDecoder):
             if value is not UNSET and bytes(value) not in {b"null", b"[]"}:
                 self.writer.keep(f"choices[].delta.{name}", bytes(value).decode("utf-8", "replace"), number)
 
-    def _logprobs(self, raw: Raw | None, number: int) -> tuple[Logprob, ...]:
-        if raw is None:
+    def _logprobs(self, raw: Raw | UnsetType, number: int) -> tuple[Logprob, ...]:
+        if raw is UNSET or bytes(raw) == b"null":
             return ()
         logprobs, repairs = read(bytes(raw), Logprobs, decode_logprobs)
         if logprobs is None:
@@ -289,11 +300,20 @@ class OpenAIDecoder(RecordDecoder):
         self.writer.usage(tokens.value(self._timings), max(self._usage_chunks - 1, 0))
 
 
+def _sniff_object(line: bytes) -> int:
+    value = untyped(line, {})
+    if not isinstance(value, dict):
+        return 80 if b'"choices"' in line else 0
+    if "choices" in value:
+        return 80
+    return 50 if value.get("error") or holds_error(value) else 0
+
+
 def _says_nothing(usage: Tokens) -> bool:
     return not (usage.prompt_tokens or usage.completion_tokens or usage.total_tokens)
 
 
-def _string(raw: Raw | UnsetType | None) -> str | None:
+def _string(raw: Raw | UnsetType) -> str | None:
     """The stop sequence that matched; engines also put token ids and null there."""
-    value = msgspec.json.decode(raw) if isinstance(raw, Raw) else None
+    value = None if raw is UNSET else untyped(bytes(raw), {})
     return value if isinstance(value, str) else None

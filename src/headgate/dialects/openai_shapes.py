@@ -61,9 +61,9 @@ class Choice(Struct, gc=False):
     message: Delta | None = None
     text: str | None = None
     finish_reason: str | None = None
-    logprobs: Raw | None = None
-    stop_reason: Raw | None = None
-    matched_stop: Raw | None = None
+    logprobs: Raw | UnsetType = UNSET  # msgspec reads no Raw that may also be None
+    stop_reason: Raw | UnsetType = UNSET
+    matched_stop: Raw | UnsetType = UNSET
 
 
 class PromptDetails(Struct, gc=False):

@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
+from headgate.dialects.lenient import untyped
 from headgate.errors import stream_error
 from headgate.events import StreamError
 
 _MESSAGE_MAX = 2000
 _RETRYABLE = frozenset({408, 409, 429, 500, 502, 503, 504})
 _ERROR_STATUS = range(400, 600)
-_decode = msgspec.json.Decoder().decode
 
 
 def error_of(record: bytes, *, status: int | None = None) -> StreamError:
@@ -28,24 +28,23 @@ def error_of(record: bytes, *, status: int | None = None) -> StreamError:
         record: the bytes; they need not be JSON.
         status: the HTTP status, where there was one.
     """
-    text = record.decode("utf-8", "replace").strip()
-    try:
-        value = _decode(record)
-    except (ValueError, RecursionError):
-        value = None
+    value = untyped(record, {})
+    text = value if isinstance(value, str) else record.decode("utf-8", "replace").strip()
     body = value if isinstance(value, dict) else {}
     error = body.get("error", body)
     hint = status or _status_in(error) or _status_in(body) or 502
     message = _message_in(error) or _message_in(body) or _plain(text) or "the engine gave no reason."
-    vendor = _as_json(error if body else value)
+    vendor = _as_json(error or value)
     made = stream_error("upstream_error", message[:_MESSAGE_MAX], status=hint, vendor=vendor)
     return msgspec.structs.replace(made, retryable=hint in _RETRYABLE)
 
 
 def holds_error(value: dict[str, Any]) -> bool:
     """Whether a record without choices is an error in one of the flat shapes."""
-    return value.get("object") == "error" or (
-        isinstance(value.get("message"), str) and ("code" in value or "type" in value) and "choices" not in value
+    return (
+        value.get("object") == "error"
+        or value.keys() == {"detail"}
+        or (isinstance(value.get("message"), str) and ("code" in value or "type" in value) and "choices" not in value)
     )
 
 

@@ -21,9 +21,8 @@ class Text:
     name = "text"
 
     def sniff(self, head: bytes, /) -> int:
-        """What nobody else claims."""
-        del head
-        return 1
+        """What nobody else claims; nothing at all is no text."""
+        return 1 if head.strip() else 0
 
     def request(self, chat: ChatRequest, /) -> HttpRequest:
         """Bare text has no requests.
@@ -44,6 +43,7 @@ class Text:
 
 
 DIALECT = Text()
+_REPLACEMENT = "\ufffd"
 
 
 class TextDecoder(RecordDecoder):
@@ -52,6 +52,7 @@ class TextDecoder(RecordDecoder):
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._tail = b""
 
     def copy(self) -> TextDecoder:
         """An independent decoder in the same state."""
@@ -62,18 +63,21 @@ class TextDecoder(RecordDecoder):
         return twin
 
     def _feed(self, data: bytes) -> None:
-        self._say(self._utf8.decode(data))
+        # A U+FFFD that the model wrote is none that we made; a read may have split its three bytes.
+        written = (self._tail + data).count(_REPLACEMENT.encode())
+        self._tail = (self._tail + data)[-2:]
+        self._say(self._utf8.decode(data), written)
 
     def _record(self, record: bytes) -> None:
         self._feed(record)
 
     def _close(self) -> None:
-        self._say(self._utf8.decode(b"", final=True))
+        self._say(self._utf8.decode(b"", final=True), 0)
         self.writer.start()
         self.writer.finish(None)
         self.writer.end()
 
-    def _say(self, text: str) -> None:
-        if "\ufffd" in text:
+    def _say(self, text: str, written: int) -> None:
+        if text.count(_REPLACEMENT) > written:
             self.writer.repair("text_replaced", "bytes that are not UTF-8")
         self.writer.text(text)

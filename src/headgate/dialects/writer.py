@@ -149,11 +149,13 @@ class BlockWriter:
             self._end_call(choice, key)
 
     def finish(self, word: str | None, number: int = 0, stop_sequence: str | None = None) -> None:
-        """The engine's finish word. It is remembered; usage and timings may still follow it."""
+        """The engine's finish word. It is remembered; usage and timings may still follow it.
+
+        None is an end without a word; it never takes the place of one with a word.
+        """
         choice = self._choice(number)
-        if choice is not None:
-            choice.finish = word if word is not None else ""
-            choice.stop_sequence = stop_sequence
+        if choice is not None and (word or choice.finish is None):
+            choice.finish, choice.stop_sequence = word or "", stop_sequence
 
     def usage(self, usage: Usage, number: int = 0) -> None:
         """Usage as one choice reports it; a later report replaces an earlier one of the same choice."""
@@ -223,7 +225,7 @@ class BlockWriter:
             self._emit(stream_error("upstream_truncated", "a choice of the response has no finish reason."))
             self.done = True
             return
-        outcome = decide(choice.finish, calls=choice.whole_calls, cut_calls=choice.cut_calls)
+        outcome = decide(choice.finish, calls=choice.whole_calls)
         if outcome.error is not None:
             self._emit(outcome.error)
             self.done = True
@@ -242,7 +244,7 @@ class BlockWriter:
         return self._choices.get(number)
 
     def _spans(self, choice: Choice, spans: list[Span]) -> None:
-        for kind, raw, value in spans:
+        for kind, _, value in choice.hold_calls(spans) if self._reading.whole_calls else spans:
             match kind:
                 case Kind.TEXT:
                     self._text(choice, value)
@@ -256,15 +258,16 @@ class BlockWriter:
                 case Kind.CALL:
                     self._rescued(choice, "call_from_text", choice.next_index)
                     self._call_start(choice, _MARKUP_CALL, value, None)
-                case Kind.ARGUMENTS:
+                case Kind.ARGUMENTS if _MARKUP_CALL in choice.calls:
                     self._call_arguments(choice, choice.calls[_MARKUP_CALL], value)
-                case Kind.CALL_END:
+                case Kind.CALL_END if _MARKUP_CALL in choice.calls:
                     self._end_call(choice, _MARKUP_CALL)
                 case Kind.REPAIR:
                     self._rescued(choice, value, choice.open_index if choice.open_kind == "text" else None)
+                case Kind.ARGUMENTS | Kind.CALL_END:
+                    pass  # there was no room left to start the call, and the response is failing
             if self.done:
                 return
-            del raw
 
     def _from_text(self, choice: Choice, kind: str) -> None:
         if choice.open_kind != kind:
@@ -335,7 +338,6 @@ class BlockWriter:
             self._call_arguments(choice, call, "{}")
         complete = not cut and call.is_whole()
         choice.whole_calls += complete
-        choice.cut_calls += not complete
         self._emit(BlockEnd(call.index, complete, choice.number))
 
     def _close_blocks(self, choice: Choice, *, cut: bool = False) -> None:

@@ -50,6 +50,8 @@ class Blocks:
 
     def feed(self, data: bytes, /) -> list[Block]:
         """Return the blocks that a blank line in `data` ends; those without data or error are dropped."""
+        if self.overflow:
+            return []
         if not self._started:
             data = self._without_bom(data)
         return self._gather(self._lines.feed(data))
@@ -97,7 +99,7 @@ class Blocks:
         value = value.removeprefix(b" ")
         match name:
             case b"data":
-                self._size += len(value) + 1
+                self._size += len(value) + bool(self._data)
                 self._data.append(value)
                 if self._size > self._max:
                     self.overflow = True

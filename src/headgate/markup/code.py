@@ -1,8 +1,9 @@
 """Text -> whether it stands inside code: a fenced block, or an inline code span.
 
 Strategy: only line starts and runs of backticks and tildes matter. A fence opens with three or more at
-the start of a line (after up to three spaces) and closes with as many; an inline span opens with a run
-of backticks and closes with an equal run on the same line, so that a stray backtick hides one line only.
+the start of a line (after any spaces, as lists indent theirs) and closes with as many; an inline span
+opens with a run of backticks and closes with an equal run on the same line, so that a stray backtick
+hides one line only.
 Spec: https://spec.commonmark.org/0.31.2/#fenced-code-blocks
 """
 
@@ -18,11 +19,14 @@ class Code:
     """Follows text and knows whether the next character stands in code."""
 
     def __init__(self) -> None:
-        self._fence = ""
-        self._inline = 0
-        self._run = ""
+        self._fence = 0  # the length of the open fence; 0 outside
+        self._fence_mark = ""
+        self._inline = 0  # the length of the run that opened the inline span; 0 outside
+        self._run = 0  # the length of the run of backticks or tildes that may go on
+        self._run_mark = ""
         self._run_at_start = True
         self._at_start = True
+        self._on_fence_line = False
 
     def feed(self, text: str, /) -> None:
         """Follow more text."""
@@ -49,25 +53,27 @@ class Code:
         return twin
 
     def _character(self, character: str) -> None:
-        if self._run and character != self._run[0]:
+        if self._run and character != self._run_mark:
             self._end_run()
         if character in "`~":
             if not self._run:
-                self._run_at_start = self._at_start
-            self._run += character
+                self._run_mark, self._run_at_start = character, self._at_start
+            self._run += 1
             self._at_start = False
         elif character == "\n":
             self._inline = 0
-            self._at_start = True
+            self._at_start, self._on_fence_line = True, False
         elif character != " ":
             self._at_start = False
 
     def _end_run(self) -> None:
-        run, self._run = self._run, ""
-        if self._fence:
-            if self._run_at_start and run[0] == self._fence[0] and len(run) >= len(self._fence):
-                self._fence = ""
-        elif self._run_at_start and len(run) >= _FENCE_MIN:
-            self._fence = run
-        elif run[0] == "`":
-            self._inline = 0 if self._inline == len(run) else self._inline or len(run)
+        run, self._run = self._run, 0
+        if self._fence and not (self._on_fence_line and self._run_mark == self._fence_mark == "`"):
+            if self._run_at_start and self._run_mark == self._fence_mark and run >= self._fence:
+                self._fence = 0
+        elif self._run_at_start and run >= _FENCE_MIN:
+            self._fence, self._fence_mark, self._on_fence_line = run, self._run_mark, True
+        elif self._run_mark == "`":
+            # A second run of backticks on the fence's own line: it was no fence, but an inline span.
+            self._inline, self._fence = self._inline or self._fence, 0
+            self._inline = 0 if self._inline == run else self._inline or run

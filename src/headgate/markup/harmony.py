@@ -25,7 +25,7 @@ _STRAY = "<|constrain|>"
 _BODY_ENDS = Tags((*_CLOSERS, "<|start|>", "<|channel|>"))
 _GLUED_ENDS = Tags((*_CLOSERS, "<|start|>", "<|channel|>", *GLUED))
 _BETWEEN = Tags((*_CLOSERS, *_HEADS, _STRAY, "to="))
-_TAG_MAX = max(map(len, _BODY_ENDS.all))
+_TAG_MAX = max(map(len, _BETWEEN.all))
 
 
 class _State(Enum):
@@ -99,16 +99,14 @@ class Channels:
                 return self._back(scanner, out)
 
     def _between(self, scanner: Scanner, out: list[Span]) -> bool:
-        rest = scanner.text[scanner.position :]
-        word = rest.lstrip()
+        if space := scanner.take_space():
+            out.append(spans.markup(space))
+        word = scanner.peek(_TAG_MAX)
         if not word or (_BETWEEN.may_start(word) and word not in _BETWEEN.all):
             return False
-        space = len(rest) - len(word)
         if tag := next((tag for tag in (*_CLOSERS, _STRAY) if word.startswith(tag)), None):
-            out.append(spans.markup(scanner.take(space + len(tag))))
+            out.append(spans.markup(scanner.take(len(tag))))
             return True
-        if space:
-            out.append(spans.markup(scanner.take(space)))
         if word.startswith((*_HEADS, "to=")):
             self._state = _State.HEADER
         else:
@@ -116,12 +114,13 @@ class Channels:
         return True
 
     def _read_header(self, scanner: Scanner, out: list[Span]) -> bool:
-        rest = scanner.text[scanner.position :]
+        limit = self._settings.limits.markup_chars_max
+        rest = scanner.peek(limit + 1)
         header = read_header(rest, glued=self._glued)
-        if header is None and len(rest) <= self._settings.limits.markup_chars_max:
+        if header is None and len(rest) <= limit:
             return False
-        if header is None:
-            out += [spans.repair("markup_too_long"), spans.text(scanner.take_all())]
+        if header is None or len(header.raw) > limit:
+            out += [spans.repair("markup_too_long"), spans.text(scanner.take(len(rest)))]
             self._begin_body(Kind.TEXT)
             return True
         self._header = header
@@ -159,6 +158,7 @@ class Channels:
         # Inside code only `<|return|>` ends a text: after it nothing was ever generated.
         if self._kind is Kind.TEXT and tag != "<|return|>" and self._code.inside:
             out.append(spans.text(tag))
+            self._code.feed(tag)
             return True
         out.append(spans.BLOCK_END)
         self._end_body(tag, scanner, out)
@@ -174,14 +174,16 @@ class Channels:
             self._state = _State.HEADER
 
     def _call(self, scanner: Scanner, out: list[Span]) -> bool:
-        rest = scanner.text[scanner.position :]
+        limit = self._settings.limits.markup_chars_max
+        rest = scanner.peek(limit + _TAG_MAX)
         word = rest.lstrip()
-        if not word or (_BODY_ENDS.may_start(word) and word not in _BODY_ENDS.all):
+        space = len(rest) - len(word)
+        if space <= limit and (not word or (_BODY_ENDS.may_start(word) and word not in _BODY_ENDS.all)):
             return False
-        if not word.startswith(("{", *_CLOSERS)):
+        if space > limit or not word.startswith(("{", *_CLOSERS)):
             self._give_back(out)
             return True
-        header = self._header.raw + scanner.take(len(rest) - len(word))
+        header = self._header.raw + scanner.take(space)
         out.append(Span(Kind.CALL, header, tool_of(self._header, self._settings)))
         self._state, self._arguments = _State.ARGUMENTS, JsonText()
         return True
@@ -203,7 +205,7 @@ class Channels:
 
     def _tag_ahead(self, scanner: Scanner) -> str:
         """The tag that stands next, or "<" where none does; empty while that is open."""
-        rest = scanner.text[scanner.position : scanner.position + _TAG_MAX]
+        rest = scanner.peek(_TAG_MAX)
         tag = next((tag for tag in _BODY_ENDS.all if rest.startswith(tag)), None)
         return tag or ("" if _BODY_ENDS.may_start(rest) else "<")
 

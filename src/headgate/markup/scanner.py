@@ -60,6 +60,10 @@ class Scanner:
     def __len__(self) -> int:
         return len(self.text) - self.position
 
+    def peek(self, length: int) -> str:
+        """Look at the next `length` characters, or at as many as there are."""
+        return self.text[self.position : self.position + length]
+
     def take(self, length: int) -> str:
         """Take `length` characters."""
         start, self.position = self.position, self.position + length
@@ -93,7 +97,7 @@ class Scanner:
 
 
 SPACE_MAX = 64
-"""White space held before a possible closer, in characters; real closers have one or two line ends."""
+"""White space held before a possible tag, in characters; real tags have one or two line ends beside them."""
 
 
 def _without_space(text: str, start: int, end: int, *, trim: bool) -> int:

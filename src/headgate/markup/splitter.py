@@ -66,8 +66,9 @@ class Splitter:
         """The text is over: return what is still held."""
         out: list[Span] = []
         if self._reader is None:
-            rest = self._scanner.take_all()
-            out.append(spans.markup(rest) if self._space_is_markup and rest.isspace() else spans.text(rest))
+            if self._may_open and self._space_is_markup:
+                out.append(spans.markup(self._scanner.take_space()))
+            out.append(spans.text(self._scanner.take_all()))
         elif not self._reader.close(self._scanner, out):
             self._reader = None
         return [span for span in out if span.raw or span.kind not in _NEVER_EMPTY]
@@ -92,20 +93,27 @@ class Splitter:
         return self._open(out) if self._may_open else self._text(out)
 
     def _open(self, out: list[Span]) -> bool:
-        rest = self._scanner.text[self._scanner.position :]
+        limit = self._settings.limits.markup_chars_max
+        rest = self._scanner.peek(SPACE_MAX + limit + 1)
         word = rest.lstrip()
         space = len(rest) - len(word)
-        if not word and space <= SPACE_MAX:
+        if space > SPACE_MAX:
+            # No tag stands behind so much white space: the text has begun.
+            return self._begin_text(SPACE_MAX, out)
+        if not word:
             return False
-        verdicts = [family.opens(word, self._settings) for family in self._families]
+        verdicts = [family.opens(word[:limit], self._settings) for family in self._families]
         if True in verdicts:
             if space:
                 out.append(spans.markup(self._scanner.take(space)))
             self._reader = self._families[verdicts.index(True)].reader(self._scanner, self._settings, out)
             self._unopened = False
             return True
-        if None in verdicts and len(word) <= self._settings.limits.markup_chars_max:
+        if None in verdicts and len(word) <= limit:
             return False
+        return self._begin_text(space, out)
+
+    def _begin_text(self, space: int, out: list[Span]) -> bool:
         if space and self._space_is_markup:
             out.append(spans.markup(self._scanner.take(space)))
         self._may_open = False
@@ -120,8 +128,10 @@ class Splitter:
         self._say(text, out)
         if tag is None:
             return False
+        self._code.feed(space)  # a line end in it ends an inline span
         if self._code.inside:
-            self._say(space + tag, out)
+            out.append(spans.text(space + tag))
+            self._code.feed(tag)
         else:
             out += [spans.markup(space + tag), spans.repair("reasoning_unopened"), spans.BLOCK_END]
             self._unopened, self._may_open, self._space_is_markup = False, True, True

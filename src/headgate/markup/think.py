@@ -51,7 +51,7 @@ class Think:
 
     def reader(self, scanner: Scanner, settings: Settings, out: list[Span], /) -> Thought:
         """Take the opener, and return the reader of the thought."""
-        opener = _opener_of(scanner.text[scanner.position : scanner.position + _OPENER_MAX])
+        opener = _opener_of(scanner.peek(_OPENER_MAX))
         out.append(spans.markup(scanner.take(len(opener or ""))))
         return Thought(opener)
 
@@ -105,7 +105,7 @@ class Thought:
         if not len(scanner):
             return False
         if self._may_repeat_opener:
-            rest = scanner.text[scanner.position : scanner.position + _OPENER_MAX]
+            rest = scanner.peek(_OPENER_MAX)
             opener = _opener_of(rest)
             if opener is None and _OPENERS.may_start(rest):
                 return False

@@ -35,6 +35,11 @@ class Encoder(Protocol):
         """Whether the terminal frame has been written."""
         ...
 
+    @property
+    def failed(self) -> bool:
+        """Whether the terminal that was written tells of a failure, be it the engine's or one that only shows here."""
+        ...
+
     def feed(self, events: Sequence[Event], /) -> bytes:
         """Encode events; b"" when they say nothing to this client."""
         ...

@@ -41,7 +41,7 @@ class Chat:
     """The surface."""
 
     name = "chat"
-    paths = ("/v1/chat/completions", "/chat/completions")
+    paths: tuple[str, ...] = ("/v1/chat/completions", "/chat/completions")
     media_type = "text/event-stream"
 
     def parse(self, path: str, headers: Mapping[str, str], body: bytes, /) -> ChatRequest:
@@ -92,6 +92,7 @@ class ChatEncoder:
 
     def __init__(self, writing: Writing) -> None:
         self.done = False
+        self.failed = False
         self._writing = writing
         self._choices: dict[int, _State] = {}
         self._usage: Usage | None = None
@@ -138,17 +139,16 @@ class ChatEncoder:
                 self._end(event, out)
             case StreamError():
                 out.append(_frame({"error": _error_object(event.message, event.code, None)}))
-                self.done = True
+                self.done = self.failed = True
             case _:
                 pass  # starts and ends of blocks, repairs and progress have no place in this format
 
     def _start(self, event: MessageStart, out: list[bytes]) -> None:
         if not self._head:
             writing = self._writing
-            self._head = b'{"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,' % (
-                _encode(writing.id),
-                writing.created_s,
-                _encode(event.model or writing.model),
+            self._head = _line_safe(
+                b'{"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,'
+                % (_encode(writing.id), writing.created_s, _encode(event.model or writing.model))
             )
         self._choices[event.choice] = _State()
         out.append(self._chunk(event.choice, {"role": "assistant"}))
@@ -238,7 +238,14 @@ def _whole_choice(message: Message) -> dict[str, Any]:
 
 
 def _logprobs(logprobs: tuple[Logprob, ...]) -> dict[str, Any]:
-    return {"content": logprobs, "refusal": None}
+    return {
+        "content": [{**_logprob(one), "top_logprobs": list(map(_logprob, one.top_logprobs))} for one in logprobs],
+        "refusal": None,
+    }
+
+
+def _logprob(one: Logprob) -> dict[str, Any]:
+    return {"token": one.token, "logprob": one.logprob, "bytes": one.bytes}
 
 
 def _error_object(message: str, code: str, param: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from headgate.errors import RequestError
 from headgate.messages import ChatMessage, ChatRequest, Part, Tool, ToolCall
@@ -53,7 +53,7 @@ class _Message(Struct):
 class _ToolFunction(Struct):
     name: str
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw | UnsetType = UNSET  # msgspec reads no Raw that may also be None
     strict: bool | None = None
 
 
@@ -71,7 +71,7 @@ class _Body(Struct):
     model: str
     messages: list[_Message]
     tools: list[_Tool] | None = None
-    tool_choice: Raw | None = None
+    tool_choice: Raw | UnsetType = UNSET
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     timings_per_token: bool | None = None
@@ -91,10 +91,11 @@ def parse(headers: Mapping[str, str], body: bytes) -> ChatRequest:
         RequestError: `invalid_request`, with the JSON path of the field as `param`.
     """
     try:
+        body.decode("utf-8")  # the fields that are kept verbatim are not looked into
         read, fields = _decode(body), _decode_fields(body)
-        messages = tuple(_message(message) for message in read.messages)
     except (ValueError, RecursionError) as error:
         raise _invalid(error) from error
+    messages = tuple(_message(message, place) for place, message in enumerate(read.messages))
     if not messages:
         raise RequestError("invalid_request", "expected at least one message, got none.", param="messages")
     if read.n is not None and read.n < 1:
@@ -105,7 +106,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> ChatRequest:
         model=read.model,
         messages=messages,
         tools=tuple(_tool(tool) for tool in read.tools) if read.tools is not None else None,
-        tool_choice=read.tool_choice,
+        tool_choice=_given(read.tool_choice),
         stream=bool(read.stream),
         include_usage=bool(options.include_usage),
         include_timings=bool(options.include_timings or read.timings_per_token or "timings" in extras),
@@ -114,19 +115,21 @@ def parse(headers: Mapping[str, str], body: bytes) -> ChatRequest:
     )
 
 
-def _invalid(error: BaseException) -> RequestError:
+def _invalid(error: BaseException, place: str = "") -> RequestError:
     text = str(error) or type(error).__name__
     message, _, path = text.partition(" - at `")
-    param = path.rstrip("`").removeprefix("$.").removeprefix("$") or None
+    param = (place + path.rstrip("`").removeprefix("$")).removeprefix(".") or None
     where = f" at {param}" if param else ""
     return RequestError("invalid_request", f"the request body cannot be read{where}: {message}.", param=param)
 
 
-def _message(message: _Message) -> ChatMessage:
+def _message(message: _Message, place: int) -> ChatMessage:
     content = message.content
+    parts = enumerate(content) if isinstance(content, list) else ()
+    read = tuple(_part(raw, f"messages[{place}].content[{number}]") for number, raw in parts)
     return ChatMessage(
         role="tool" if message.role == "function" else message.role,
-        content=tuple(_part(raw) for raw in content) if isinstance(content, list) else content,
+        content=read if isinstance(content, list) else content,
         reasoning=message.reasoning_content or message.reasoning or message.thinking,
         tool_calls=tuple(
             ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()
@@ -136,8 +139,11 @@ def _message(message: _Message) -> ChatMessage:
     )
 
 
-def _part(raw: Raw) -> Part:
-    part: Any = _decode_part(raw)
+def _part(raw: Raw, place: str) -> Part:
+    try:
+        part: Any = _decode_part(raw)
+    except (ValueError, RecursionError) as error:
+        raise _invalid(error, place) from error
     if part.type == "text":
         return Part("text", part.text, raw)
     if part.type == "image_url":
@@ -148,4 +154,8 @@ def _part(raw: Raw) -> Part:
 
 def _tool(tool: _Tool) -> Tool:
     function = tool.function
-    return Tool(function.name, function.description, function.parameters, function.strict)
+    return Tool(function.name, function.description, _given(function.parameters), function.strict)
+
+
+def _given(value: Raw | UnsetType) -> Raw | None:
+    return None if value is UNSET or bytes(value) == b"null" else value

@@ -1,0 +1,84 @@
+"""ASGI's words: types, request heads and bodies, whole replies.
+
+Spec: https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, TypeAlias
+
+from headgate.errors import RequestError
+
+# Any: ASGI's messages are dictionaries of whatever their type says.
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+DISCONNECT = "http.disconnect"
+_JSON = b"application/json"
+
+
+class ClientGoneError(Exception):
+    """The client closed its connection before its request was whole."""
+
+
+def path_of(scope: Scope) -> str:
+    """The path below the place where the app is mounted.
+
+    Newer hosts put the mount point into `path` too, older ones only into `root_path`.
+    """
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "").rstrip("/")
+    return path.removeprefix(root) if path == root or path.startswith(f"{root}/") else path
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The request's headers, names in lower case; a later one of the same name wins."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
+    """Read the request's body.
+
+    Raises:
+        RequestError: `body_too_large`, as soon as that is known.
+        ClientGoneError: if the client closes before the end.
+    """
+    length = next((value for name, value in scope["headers"] if name.lower() == b"content-length"), b"")
+    if length.isdigit() and int(length) > bytes_max:
+        raise _too_large(bytes_max)
+    pieces: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == DISCONNECT:
+            raise ClientGoneError
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        more = message.get("more_body", False)
+        if size > bytes_max:
+            raise _too_large(bytes_max)
+    return b"".join(pieces)
+
+
+def json_headers(body: bytes) -> Headers:
+    """The headers of a whole JSON reply."""
+    return [
+        (b"content-type", _JSON),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-cache"),
+    ]
+
+
+async def respond(scope: Scope, send: Send, status: int, body: bytes, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """Send a whole JSON reply; a HEAD request gets its head only."""
+    await send({"type": "http.response.start", "status": status, "headers": [*json_headers(body), *more]})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _too_large(bytes_max: int) -> RequestError:
+    sentence = f"expected a request body of at most {bytes_max:,} bytes (limits.body_bytes_max), got more."
+    return RequestError("body_too_large", sentence)

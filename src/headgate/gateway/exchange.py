@@ -1,0 +1,289 @@
+"""One request's life: the engine's bytes are pushed in, the client's bytes go out, and every end is one of four.
+
+Strategy: a plain call from each read to at most one write; time passes only in `tick`. Until the client has a head a
+failure is an HTTP status, afterwards an error frame. The client's side can be over before the engine's: what still
+comes after its finish is read and dropped, so that the connection can serve again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Concatenate, ParamSpec, TypeVar
+
+from headgate.errors import PeerError, UpstreamError
+from headgate.events import StreamError
+from headgate.gateway.asgi import json_headers
+from headgate.gateway.fault import internal
+from headgate.gateway.lane import Lane
+from headgate.gateway.plan import Plan, failure
+from headgate.gateway.ticker import Ticker
+from headgate.limits import Limits
+from headgate.upstream.base import Call
+
+logger = logging.getLogger("headgate")
+
+_REFUSAL_BYTES_MAX = 64 * 1024
+"""Of an engine's error page; llama-server's longest is a few hundred bytes, a proxy's HTML a few thousand."""
+
+_Self = TypeVar("_Self", bound="Exchange")
+_Given = ParamSpec("_Given")
+
+
+class Stage(Enum):
+    """How far the engine's side is."""
+
+    WAITING = "waiting"  # asked; nothing came yet
+    REFUSED = "refused"  # an HTTP error came; its body is collected
+    RELAYING = "relaying"  # what comes is translated
+    DRAINING = "draining"  # the client has everything; the rest is dropped
+    OVER = "over"  # nothing more comes
+
+
+class Outcome(Enum):
+    """How the client's side ended."""
+
+    OK = "ok"  # the reply is whole
+    CLIENT_GONE = "client_gone"  # the client left first
+    UPSTREAM_FAILED = "upstream_failed"  # the client was told a failure of the engine
+    INTERRUPTED = "interrupted"  # the client was told a failure of ours
+
+
+def _never_raises(
+    method: Callable[Concatenate[_Self, _Given], None],
+) -> Callable[Concatenate[_Self, _Given], None]:
+    """An upstream cannot know what to do with a fault of ours: the exchange ends with it, and says so."""
+
+    @functools.wraps(method)
+    def guarded(self: _Self, /, *args: _Given.args, **kwargs: _Given.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception as fault:
+            self.broken(fault)
+
+    return guarded
+
+
+class Exchange:
+    """A `Receiver` for the upstream, and a `Source` for the lane.
+
+    Args:
+        plan: what to ask, whom, and how to read the reply.
+        lane: the client.
+        limits: the deadlines.
+        ticker: calls `tick`.
+    """
+
+    def __init__(self, plan: Plan, lane: Lane, limits: Limits, ticker: Ticker) -> None:
+        self.stage = Stage.WAITING
+        self.outcome: Outcome | None = None
+        self._plan = plan
+        self._translator = plan.translator
+        self._lane = lane
+        self._limits = limits
+        self._ticker = ticker
+        self._call: Call | None = None
+        self._status = 0
+        self._refusal: list[bytes] = []
+        self._bytes = 0
+        self._paused = False
+        self._heard = self._told = False  # since the last tick
+        self._heard_s = self._told_s = 0.0
+
+    def open(self) -> None:
+        """Ask the engine. Call it in a running event loop, and run the lane afterwards."""
+        self._heard_s = self._told_s = asyncio.get_running_loop().time()
+        self._call = self._plan.upstream.open(self._plan.request, self)
+        self._ticker.add(self)
+
+    # The upstream calls these.
+
+    @_never_raises
+    def head(self, status: int, headers: Sequence[tuple[str, str]], /) -> None:
+        """The engine's reply begins."""
+        self._heard = True
+        self._status = status
+        self.stage = Stage.RELAYING if 200 <= status < 300 else Stage.REFUSED
+        coding = next((value for name, value in headers if name == "content-encoding"), "identity")
+        if coding.lower() != "identity":
+            engine = f"{self._plan.upstream.name}, which was asked for it so"
+            sentence = (
+                f"expected an uncompressed reply from {engine}, got content-encoding {coding[:20]}. See its proxy."
+            )
+            self._fail(UpstreamError("upstream_protocol", sentence))
+
+    @_never_raises
+    def data(self, data: bytes, /) -> None:
+        """Translate one read, and write once."""
+        if self.stage is Stage.RELAYING:
+            self._heard = True
+            if not self._plan.streamed and self._is_too_large(data):
+                return
+            self._emit(self._translator.feed(data))
+        elif self.stage is Stage.REFUSED:
+            self._refusal.append(data)
+            self._bytes += len(data)
+            if self._bytes >= _REFUSAL_BYTES_MAX:
+                self._refuse()
+
+    @_never_raises
+    def end(self) -> None:
+        """The engine's reply is over."""
+        if self.stage is Stage.REFUSED:
+            self._refuse()
+        elif self.stage is Stage.DRAINING:
+            self._leave_engine()
+        elif self.stage is not Stage.OVER:
+            self._conclude()
+
+    @_never_raises
+    def failed(self, error: UpstreamError, /) -> None:
+        """The engine's reply broke off, or never came."""
+        if self.stage is Stage.REFUSED:
+            self._refuse()
+        elif self.stage is Stage.DRAINING:
+            self._leave_engine()
+        elif self.stage is Stage.RELAYING and self._translator.finished:
+            self._conclude()  # the engine had said that it was done
+        elif self.stage is not Stage.OVER:
+            self._fail(error)
+
+    # The lane calls these.
+
+    def pause(self) -> None:
+        """The client reads too slowly."""
+        self._paused = True
+        if self._call is not None:
+            self._call.pause()
+
+    def resume(self) -> None:
+        """The client has caught up; the engine's silence begins anew."""
+        self._paused = False
+        self._heard = True
+        if self._call is not None:
+            self._call.resume()
+
+    def gone(self) -> None:
+        """The client is gone: so is the reason to ask."""
+        self._settle(Outcome.CLIENT_GONE)
+        self._leave_engine()
+
+    # The ticker calls this.
+
+    @_never_raises
+    def tick(self, now_s: float, /) -> None:
+        """See which deadline has passed."""
+        self._heard_s = now_s if self._heard else self._heard_s
+        self._told_s = now_s if self._told else self._told_s
+        self._heard = self._told = False
+        is_silent = now_s - self._heard_s >= self._limits.after_finish_s and not self._paused
+        if self.stage is Stage.DRAINING and is_silent:
+            self._leave_engine()
+        elif self.stage is Stage.REFUSED and is_silent:
+            self._refuse()
+        elif self.stage is Stage.RELAYING and is_silent and self._translator.finished:
+            self._conclude()
+        elif self._plan.streamed and now_s - self._told_s >= self._limits.keepalive_s and not self._paused:
+            self._keep_alive()
+
+    def broken(self, fault: Exception, /) -> None:
+        """A fault of ours: end with it."""
+        error = internal(fault)
+        self._leave_engine()
+        if self.outcome is not None:
+            return
+        self._settle(Outcome.INTERRUPTED)
+        try:
+            # The decoder may be what failed, so its translator is not asked again.
+            self._tell_failure(error, self._plan.encoder.feed)
+        except Exception as second:
+            internal(second)
+            self._lane.cut()
+
+    # The client's side.
+
+    def _emit(self, out: bytes) -> None:
+        """Write what was translated; a failure before the reply's first word becomes a status."""
+        watch = self._plan.watch
+        if watch.error is not None and not self._lane.started and not (self._plan.streamed and watch.begun):
+            self._fail(failure(watch.error))
+            return
+        if out:
+            self._tell(out)
+        if self._translator.done:
+            self._finish()
+
+    def _tell(self, out: bytes) -> None:
+        if not self._lane.started:
+            self._lane.start(200, self._plan.headers(out))
+        self._told = True
+        self._lane.write(out)
+
+    def _finish(self) -> None:
+        """The client's terminal is written."""
+        self._lane.end(clean=not self._translator.failed)
+        if self._translator.failed:
+            self._settle(Outcome.UPSTREAM_FAILED)
+            error = self._plan.watch.error
+            logger.warning("%s: %s", self._plan.upstream.name, error.code if error else "tool_call_incomplete")
+            self._leave_engine()
+            return
+        self._settle(Outcome.OK)
+        self.stage = Stage.DRAINING
+        if self._paused:
+            self.resume()
+
+    def _fail(self, error: PeerError) -> None:
+        self._settle(Outcome.UPSTREAM_FAILED)
+        logger.warning("%s: %s (HTTP %d)", self._plan.upstream.name, error.code, error.status)
+        self._leave_engine()
+        self._tell_failure(error, lambda events: self._translator.fail(events[0]))
+
+    def _tell_failure(self, error: PeerError, frame: Callable[[list[StreamError]], bytes]) -> None:
+        if self._lane.started:
+            self._lane.write(frame([error.event()]))
+            self._lane.end(clean=False)
+        else:
+            status, body = self._plan.surface.error(error)
+            self._lane.start(status, json_headers(body))
+            self._lane.write(body)
+            self._lane.end(clean=True)
+
+    def _refuse(self) -> None:
+        self._fail(self._plan.refusal(self._status, b"".join(self._refusal)))
+
+    def _keep_alive(self) -> None:
+        if self.stage is Stage.WAITING or self.stage is Stage.RELAYING:
+            self._tell(self._plan.surface.keepalive())
+
+    def _is_too_large(self, data: bytes) -> bool:
+        self._bytes += len(data)
+        if self._bytes <= self._limits.body_bytes_max:
+            return False
+        most = f"{self._limits.body_bytes_max:,} bytes (limits.body_bytes_max)"
+        sentence = f"expected a reply of at most {most} to answer it whole, got more. Ask for a stream."
+        self._fail(UpstreamError("body_too_large", sentence, status=502))
+        return True
+
+    # The engine's side.
+
+    def _leave_engine(self) -> None:
+        """Nothing more is wanted; of a call that is over, the abort is nothing."""
+        self.stage = Stage.OVER
+        self._ticker.discard(self)
+        if self._call is not None:
+            self._call.abort()
+
+    def _conclude(self) -> None:
+        """Nothing more will come from the engine, or is waited for."""
+        self._emit(self._translator.close())
+        if self.outcome is None:
+            raise RuntimeError("a decoder or an encoder was closed and gave no end")
+        self._leave_engine()
+
+    def _settle(self, outcome: Outcome) -> None:
+        """Note how the client's side ended; only the first time counts."""
+        self.outcome = self.outcome or outcome

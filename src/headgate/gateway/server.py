@@ -1,0 +1,149 @@
+"""uvicorn, with what it lacks: sockets bound before anything is promised, and a way to close or cut a connection.
+
+Strategy: the protocol class adds an ASGI scope extension; everything else of it is uvicorn's.
+Spec: https://asgi.readthedocs.io/en/latest/extensions.html
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from headgate.errors import ConfigError
+from headgate.gateway.lane import EXTENSION
+
+_BACKLOG = 2048
+_KEEP_ALIVE_S = 75
+"""How long an idle client's connection is kept; nginx's keepalive_timeout."""
+_GRACE_S = 8
+"""How long running streams may go on after SIGTERM; `docker stop` kills after 10."""
+_NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""`localhost` has an IPv6 address in many places where the system has none."""
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's, with the scope extension that `lane.AsgiLane` knows."""
+
+    def on_headers_complete(self) -> None:
+        """Offer the extension; the task that reads it has not begun yet."""
+        super().on_headers_complete()
+        cycle, transport = self.cycle, self.transport
+
+        def close_after() -> None:
+            cycle.keep_alive = False
+
+        offered: dict[object, object] = {"close_after": close_after, "abort": transport.abort}
+        self.scope["extensions"] = {**self.scope.get("extensions", {}), EXTENSION: offered}
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which tells when it has started: from then on signals end it in an orderly way."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell."""
+        await super().startup(sockets)
+        self._on_start()
+
+
+def make_server(app: Any, *, log_level: str = "warning", on_start: Callable[[], None] = lambda: None) -> Server:
+    """Make a server for an ASGI app; `server.run(sockets=listen(host, port))` serves until SIGINT or SIGTERM."""
+    config = uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        interface="asgi3",
+        lifespan="on",
+        log_config=None,
+        log_level=log_level,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    return Server(config, on_start)
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listen on every address of a host; port 0 takes a free one, the same for all of them.
+
+    From then on clients are accepted and wait, so that a URL can be told before the server runs.
+
+    Raises:
+        ConfigError: if the host has no address here or the port is taken.
+    """
+    sockets: list[socket.socket] = []
+    absent: OSError | None = None
+    for family, address in _addresses(host, port):
+        chosen = sockets[0].getsockname()[1] if sockets else port
+        try:
+            sockets.append(_listening(family, (address[0], chosen, *address[2:])))
+        except OSError as error:
+            absent = error
+            if error.errno not in _NOT_HERE:
+                _close(sockets)
+                break
+    if not sockets:
+        raise ConfigError(_why_not(host, port, absent)) from absent
+    return sockets
+
+
+def url_of(sockets: Sequence[socket.socket]) -> str:
+    """The URL of the first of them, as somebody on this machine reaches it."""
+    host, port = sockets[0].getsockname()[:2]
+    local = str({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host))  # noqa: S104 - recognised, not bound
+    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
+
+
+def _addresses(host: str, port: int) -> list[tuple[int, tuple[Any, ...]]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # the latter for a name that no name server could know
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise ConfigError(f"no address is known for the host {host!r} ({reason}). Try 127.0.0.1.") from error
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for opened in sockets:
+        opened.close()
+    sockets.clear()
+
+
+def _listening(family: int, address: tuple[Any, ...]) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere it would let two programs listen on one port
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+        opened.listen(_BACKLOG)
+        opened.setblocking(False)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _why_not(host: str, port: int, error: OSError | None) -> str:
+    match error and error.errno:
+        case errno.EADDRINUSE:
+            return f"port {port} of {host} is taken by another program. Stop it, or choose another with --port."
+        case errno.EACCES:
+            return f"port {port} of {host} needs more rights than this user has. Choose one above 1023 with --port."
+        case errno.EADDRNOTAVAIL:
+            return f"{host} is no address of this machine. Try --host 127.0.0.1."
+        case _:
+            return f"cannot listen on {host} port {port} ({error and error.strerror})."
