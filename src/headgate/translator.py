@@ -54,7 +54,11 @@ class Translator:
 
     def close(self, *, cancelled: bool = False) -> bytes:
         """The engine's bytes are over: return the rest, the terminal frame included; b"" if that is out already."""
-        return b"" if self._encoder.done else self._encode(self._decoder.close(cancelled=cancelled)) + self._encoder.close()
+        return (
+            b""
+            if self._encoder.done
+            else self._encode(self._decoder.close(cancelled=cancelled)) + self._encoder.close()
+        )
 
     def fail(self, error: PeerError | StreamError, /) -> bytes:
         """The connection to the engine failed: return what was held, and the error frame."""
