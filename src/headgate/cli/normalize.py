@@ -25,7 +25,7 @@ _READ_BYTES = 64 * 1024
 FAILED_STATUS = 1
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
     """Describe the verb."""
     verb = verbs.add_parser(
         "normalize",
