@@ -29,6 +29,7 @@ from headgate.events import (
 from headgate.messages import ContentPart, Message, ReasoningPart, TextPart, ToolCall, ToolCallPart
 
 _MOVED = "reasoning_unopened"
+_Part = TextDelta | ReasoningDelta | ToolCallDelta | BlockEnd | ReasoningSignature
 
 
 class Accumulator:
@@ -113,17 +114,12 @@ class _Gathered:
 
     def feed(self, event: Event) -> None:
         match event:
-            case TextDelta() | ReasoningDelta():
-                self.blocks[event.index].fragments.append(event.text)
-                self.logprobs += event.logprobs
-            case ToolCallDelta():
-                self.blocks[event.index].fragments.append(event.json)
+            case TextDelta() | ReasoningDelta() | ToolCallDelta() | BlockEnd() | ReasoningSignature():
+                # A stored stream may begin in the middle; what began before it is not there to go on with.
+                if (block := self.blocks.get(event.index)) is not None:
+                    self._continue(block, event)
             case TextStart() | ReasoningStart() | ToolCallStart():
                 self.blocks[event.index] = _Block(event)
-            case BlockEnd():
-                self.blocks[event.index].complete = event.complete
-            case ReasoningSignature():
-                self.blocks[event.index].signature = event.data
             case Repair():
                 self._repair(event)
             case Annotation():
@@ -135,9 +131,21 @@ class _Gathered:
             case _:
                 pass  # response-wide events never come here
 
+    def _continue(self, block: _Block, event: _Part) -> None:
+        match event:
+            case TextDelta() | ReasoningDelta():
+                block.fragments.append(event.text)
+                self.logprobs += event.logprobs
+            case ToolCallDelta():
+                block.fragments.append(event.json)
+            case BlockEnd():
+                block.complete = event.complete
+            case ReasoningSignature():
+                block.signature = event.data
+
     def _repair(self, repair: Repair) -> None:
         self.repairs.append(repair)
-        if repair.code == _MOVED and repair.index is not None:
+        if repair.code == _MOVED and repair.index in self.blocks:
             self.blocks[repair.index].moved = True
 
     def message(self, usage: Usage | None, error: StreamError | None) -> Message:

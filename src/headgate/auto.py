@@ -74,8 +74,7 @@ class AutoDecoder:
         """
         self._still_open()
         self._closed = True
-        decoder = self._decoder or self._begin(self._shown(self._head))
-        return decoder.feed(self._head) + decoder.close(cancelled=cancelled)
+        return self._rest() + self._known().close(cancelled=cancelled)
 
     def fail(self, error: StreamError, /) -> list[Event]:
         """End the stream with an error that its bytes do not tell.
@@ -85,8 +84,7 @@ class AutoDecoder:
         """
         self._still_open()
         self._closed = True
-        decoder = self._decoder or self._begin(self._head)
-        return decoder.feed(self._head) + decoder.fail(error)
+        return self._rest() + self._known().fail(error)
 
     def copy(self) -> AutoDecoder:
         """An independent decoder in the same state."""
@@ -106,6 +104,13 @@ class AutoDecoder:
         head = data[: self._reading.limits.sniff_bytes_max].lstrip(_SPACE)
         line = _first_line(head)
         return head if line is None else line
+
+    def _known(self) -> Decoder:
+        return self._decoder or self._begin(self._shown(self._head))
+
+    def _rest(self) -> list[Event]:
+        """What was held until the end came. A decoder of records is fed no bytes, not even none."""
+        return self._known().feed(self._head) if self._head else []
 
     def _begin(self, head: bytes) -> Decoder:
         known = dialects()

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Normalize one stream; events leave as they arrive."""
     reads = decoder(
         "auto" if arguments.dialect == "log" else arguments.dialect,
-        markup=arguments.markup.split(",") if "," in arguments.markup else arguments.markup,
+        markup=_names(arguments.markup),
         tools=_tools(arguments.tools) if arguments.tools else None,
     )
     write = {"events": _write_events, "message": _write_messages}.get(arguments.to, _write_stream)
@@ -70,6 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
             # The reader of our output has enough. What is left in the buffer has nowhere to go.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED_STATUS
+
+
+def _names(markup: str) -> str | list[str]:
+    return [name.strip() for name in markup.split(",")] if "," in markup else markup
 
 
 def _source(name: str) -> BinaryIO:
@@ -113,12 +117,10 @@ def _write_events(batches: Iterator[list[Event]], arguments: argparse.Namespace)
 
 def _write_stream(batches: Iterator[list[Event]], arguments: argparse.Namespace) -> int:
     writes = encoder(arguments.to, include_usage=True, include_timings=True)
-    failed = False
     for events in batches:
         _put(writes.feed(events))
-        failed |= _has_failed(events)
     _put(writes.close())
-    return FAILED_STATUS * failed
+    return FAILED_STATUS * writes.failed
 
 
 def _write_messages(batches: Iterator[list[Event]], arguments: argparse.Namespace) -> int:

@@ -73,11 +73,10 @@ class Ollama:
         if not line.startswith(b"{"):
             return 0
         value = untyped(line, {})
-        if not isinstance(value, dict):
-            return 90 if b'"done"' in line or b'"created_at"' in line else 0
-        if value.keys() & {"done", "created_at"} and value.keys() & {"model", "message", "response"}:
+        record = value if isinstance(value, dict) else {name for name in _NAMES if b'"%b"' % name.encode() in line}
+        if any(name in record for name in _ENDS) and any(name in record for name in _BODIES):
             return 90
-        return 30 if isinstance(value.get("error"), str) else 0
+        return 30 if isinstance(value, dict) and isinstance(value.get("error"), str) else 0
 
     def request(self, chat: ChatRequest, /) -> HttpRequest:
         """A streamed `/api/chat`."""
@@ -93,6 +92,8 @@ class Ollama:
 
 
 DIALECT = Ollama()
+_ENDS, _BODIES = ("done", "created_at"), ("model", "message", "response")
+_NAMES = _ENDS + _BODIES
 
 
 class OllamaDecoder(RecordDecoder):

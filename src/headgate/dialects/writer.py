@@ -45,6 +45,7 @@ class BlockWriter:
 
     def __init__(self, reading: Reading) -> None:
         self.done = False
+        self._failing = False
         self._reading = reading
         self._events: list[Event] = []
         self._choices: dict[int, Choice] = {}
@@ -125,7 +126,8 @@ class BlockWriter:
         self._interrupt(choice)
         if choice.open_kind != "refusal":
             self._open(choice, "refusal", TextStart(choice.next_index, refusal=True, choice=choice.number))
-        self._emit(TextDelta(choice.open_index, text, (), choice.number))
+        if choice.open_kind == "refusal":
+            self._emit(TextDelta(choice.open_index, text, (), choice.number))
 
     def call_start(self, key: object, name: str, call_id: str | None, number: int = 0) -> None:
         """A tool call begins; `key` is the decoder's own handle for it."""
@@ -140,7 +142,8 @@ class BlockWriter:
         choice = self._choice(number)
         if choice is not None and json:
             self._interrupt(choice, keep_block=True)
-            self._call_arguments(choice, choice.calls[key], json)
+            if not self.done:
+                self._call_arguments(choice, choice.calls[key], json)
 
     def call_end(self, key: object, number: int = 0) -> None:
         """A call is over, for engines that send calls whole; others close with the response."""
@@ -193,8 +196,9 @@ class BlockWriter:
 
     def fail(self, error: StreamError) -> None:
         """The response failed: choices that were finished end, then the error ends all others."""
-        if self.done:
+        if self.done or self._failing:
             return
+        self._failing = True  # closing the blocks writes what was held, and may run into the same limit
         for choice in self._choices.values():
             self._close_blocks(choice, cut=choice.finish is None)
         if self._usage:
@@ -281,12 +285,14 @@ class BlockWriter:
             return
         if choice.open_kind != "text":
             self._open(choice, "text", TextStart(choice.next_index, choice=choice.number))
-        self._emit(TextDelta(choice.open_index, text, choice.take_logprobs(), choice.number))
+        if choice.open_kind == "text":
+            self._emit(TextDelta(choice.open_index, text, choice.take_logprobs(), choice.number))
 
     def _reasoning(self, choice: Choice, text: str) -> None:
         if choice.open_kind != "reasoning":
             self._open(choice, "reasoning", ReasoningStart(choice.next_index, choice=choice.number))
-        self._emit(ReasoningDelta(choice.open_index, text, choice.take_logprobs(), choice.number))
+        if choice.open_kind == "reasoning":
+            self._emit(ReasoningDelta(choice.open_index, text, choice.take_logprobs(), choice.number))
 
     def _logprobs_alone(self, choice: Choice) -> None:
         # They belong to tokens that gave no text (a stop token, half a character): an empty delta of the
@@ -297,6 +303,7 @@ class BlockWriter:
             self._emit(ReasoningDelta(choice.open_index, "", choice.take_logprobs(), choice.number))
 
     def _open(self, choice: Choice, kind: str, start: TextStart | ReasoningStart) -> None:
+        """Open a block; where there is no room left, none is open afterwards."""
         self._close_block(choice)
         if self._has_room(choice):
             choice.open_kind, choice.open_index = kind, choice.next_index

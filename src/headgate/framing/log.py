@@ -9,12 +9,15 @@ Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-strea
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from headgate.framing.ndjson import Records
 from headgate.limits import DEFAULTS, Limits
 
 _DONE = b"[DONE]"
+_MARKS = re.compile(rb"(?:data:\s*+)++")  # possessive: there is nothing to go back to
 _is_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -49,8 +52,8 @@ def _record(line: bytes) -> bytes | None:
 
 
 def _candidate(rest: bytes) -> bytes | None:
-    while rest.startswith(b"data:"):
-        rest = rest[len(b"data:") :].strip()
+    marks = _MARKS.match(rest)
+    rest = (rest[marks.end() :] if marks else rest).strip()
     return rest if rest == _DONE or _parses(rest) else None
 
 

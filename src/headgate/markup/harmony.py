@@ -14,7 +14,7 @@ from enum import Enum, auto
 from headgate.markup import spans
 from headgate.markup.code import Code
 from headgate.markup.family import Settings
-from headgate.markup.harmony_header import GLUED, Header, Purpose, opens, purpose_of, read_header, tool_of
+from headgate.markup.harmony_header import GLUED, Header, HeaderReader, Purpose, opens, purpose_of, tool_of
 from headgate.markup.json_text import JsonText
 from headgate.markup.scanner import Scanner, Tags
 from headgate.markup.spans import Kind, Span
@@ -46,6 +46,7 @@ class Channels:
         self._state = _State.HEADER if glued else _State.BETWEEN
         self._kind = Kind.TEXT
         self._header = Header("")
+        self._reading = HeaderReader(glued=glued)
         self._arguments = JsonText()
         self._code = Code()
 
@@ -59,6 +60,7 @@ class Channels:
         """The text ends or is interrupted: what was held is decided by where it stands."""
         self._close(scanner.take_all(), out)
         self._state, self._kind = _State.BETWEEN, Kind.TEXT
+        self._reading = HeaderReader(glued=self._glued)
         return True
 
     def _close(self, rest: str, out: list[Span]) -> None:
@@ -79,7 +81,7 @@ class Channels:
         """An independent reader in the same state."""
         twin = Channels.__new__(Channels)
         twin.__dict__.update(self.__dict__)
-        twin._arguments = self._arguments.copy()
+        twin._arguments, twin._reading = self._arguments.copy(), self._reading.copy()
         twin._code = self._code.copy()
         return twin
 
@@ -116,9 +118,10 @@ class Channels:
     def _read_header(self, scanner: Scanner, out: list[Span]) -> bool:
         limit = self._settings.limits.markup_chars_max
         rest = scanner.peek(limit + 1)
-        header = read_header(rest, glued=self._glued)
+        header = self._reading.read(rest)
         if header is None and len(rest) <= limit:
             return False
+        self._reading = HeaderReader(glued=self._glued)
         if header is None or len(header.raw) > limit:
             out += [spans.repair("markup_too_long"), spans.text(scanner.take(len(rest)))]
             self._begin_body(Kind.TEXT)

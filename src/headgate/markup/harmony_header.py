@@ -23,6 +23,7 @@ _CLOSERS = ("<|end|>", "<|return|>", "<|call|>")
 _TOKENS = Tags((_MESSAGE, *_CLOSERS, "<|start|>", "<|channel|>", "<|constrain|>"))
 _CONTENT_TYPES = ("json", "code")
 _WORD = re.compile(r"[^\s<{]+")
+_SPACE = re.compile(r"\s+")
 _BUILT_IN = re.compile(r"(?:browser\.\w+|python|container\.exec)\Z")
 _FUNCTIONS = "functions."
 
@@ -97,16 +98,6 @@ def opens(rest: str) -> bool | None:
 _OPENERS = Tags(("<|channel|>", "<|start|>", "<|message|>", "to=functions.", "commentary to="))
 
 
-def read_header(rest: str, *, glued: bool) -> Header | None:
-    """Read the header that `rest` begins with; None while more text may change it.
-
-    Args:
-        rest: the text from the header's first character on.
-        glued: whether this stream's special tokens were all stripped.
-    """
-    return _Reading(rest, glued=glued).read()
-
-
 class _Expects(Enum):
     ANYTHING = auto()
     ROLE = auto()  # after `<|start|>`
@@ -122,11 +113,15 @@ class _Outcome(Enum):
     UNDECIDED = auto()
 
 
-class _Reading:
-    """One attempt to read a header."""
+class HeaderReader:
+    """Reads one header, through any split.
 
-    def __init__(self, rest: str, *, glued: bool) -> None:
-        self.rest = rest
+    Args:
+        glued: whether this stream's special tokens were all stripped.
+    """
+
+    def __init__(self, *, glued: bool) -> None:
+        self.rest = ""
         self.glued = glued
         self.place = 0
         self.role: str | None = None
@@ -134,13 +129,30 @@ class _Reading:
         self.recipient: str | None = None
         self.expects = _Expects.ANYTHING
 
-    def read(self) -> Header | None:
-        if self.glued and self._take_glued_channel() and self.channel != "commentary":
+    def copy(self) -> HeaderReader:
+        """An independent reader in the same state."""
+        twin = HeaderReader.__new__(HeaderReader)
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def read(self, rest: str, /) -> Header | None:
+        """Read the header that `rest` begins with; None while more text may change it.
+
+        Args:
+            rest: the text from the header's first character on; what was shown before, and more. What
+                has been decided of it is not read again.
+        """
+        self.rest = rest
+        if not self.place and self.glued and self._take_glued_channel() and self.channel != "commentary":
             return self._made(has_message=False)
         while True:
+            start = self.place
             step = self._step()
+            if step is _Outcome.UNDECIDED:
+                self.place = start
+                return None
             if step is not _Outcome.GO_ON:
-                return None if step is _Outcome.UNDECIDED else step
+                return step
 
     def _take_glued_channel(self) -> bool:
         # "assistantfinal…", or at the very beginning of the message "analysis…" and "commentary to=…".
@@ -151,8 +163,8 @@ class _Reading:
 
     def _step(self) -> Header | _Outcome:
         start = self.place
-        while self.place < len(self.rest) and self.rest[self.place].isspace():
-            self.place += 1
+        space = _SPACE.match(self.rest, start)
+        self.place = space.end() if space else start
         if self.place == len(self.rest):
             return _Outcome.UNDECIDED
         if self.rest[self.place] == "<":
