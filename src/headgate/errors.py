@@ -44,6 +44,14 @@ CODES: dict[str, Code] = {
     "model_not_found": Code(404, False, "No configured engine serves this model."),
     "not_found": Code(404, False, "There is no such path."),
     "method_not_allowed": Code(405, False, "The path does not answer this method."),
+    "unauthorized": Code(401, False, "The request brings no API key, or one that is not known here."),
+    "forbidden": Code(
+        403, False, "The caller may not do this: another web page's request, or a model kept from this key."
+    ),
+    "misdirected_host": Code(421, False, "The request's Host header names another server than this one."),
+    "unsupported_media_type": Code(415, False, "A web page sent something else than application/json."),
+    "request_timeout": Code(408, True, "The request's head or body did not arrive in time."),
+    "shutting_down": Code(503, True, "The gateway is being stopped; another instance, or a moment later, will answer."),
     "cancelled": Code(499, False, "The client went away."),
     "internal": Code(500, False, "Headgate itself failed; please report it."),
 }

@@ -48,15 +48,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Making a connection, TLS included. httpx waits 5 s; local engines answer at once."""
 
     first_byte_s: float = 600.0
-    """From request sent to the first byte of the reply's body: long prompts are read before anything is
-    generated, and some engines send their head before that.
+    """From request sent to the first byte of the reply's body, and to the first event in it: long prompts are read
+    before anything is generated, and some engines send their head, or comments, before that.
     The OpenAI client's default timeout is 600 s."""
 
     idle_s: float = 300.0
     """Silence inside a reply. nginx's proxy_read_timeout is 60 s; a slow engine's prompt batch takes longer."""
 
+    total_s: float | None = 3600.0
+    """From the request to the end of its reply, whatever flows meanwhile; None waits for ever. LiteLLM gives up after
+    6,000 s; a slow local model writes 16,000 tokens, at five a second, in less than an hour."""
+
     write_stall_s: float = 120.0
-    """How long a client may read nothing while bytes wait for it."""
+    """How long a client may read nothing while bytes wait for it. nginx's send_timeout is 60 s; a laptop's lid may be
+    closed for longer."""
 
     pool_idle_s: float = 60.0
     """How long an unused connection to an engine is kept. nginx's upstream keepalive_timeout is 60 s."""
@@ -66,10 +71,32 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     keepalive_s: float = 10.0
     """How long a client of a stream is left without a byte before it gets a keep-alive, and so how long a failure can
-    still become an HTTP status. The HTML standard advises a comment every 15 s, since old proxies drop silent streams."""
+    still become an HTTP status. The HTML standard advises a comment every 15 s: old proxies drop silent streams."""
 
     models_s: float = 5.0
     """How long an engine may take to list its models. Open WebUI waits 10 s; a local engine answers in milliseconds."""
+
+    request_head_bytes_max: int = 64 * 1024
+    """A client's request head, and what frames its body (trailers, chunk extensions). Envoy allows heads of 60 KiB."""
+
+    request_headers_max: int = 100
+    """Header fields of a request. hyper and HAProxy stop at about 100."""
+
+    request_head_s: float = 10.0
+    """From a request's first byte, or a connection's beginning, to the end of its head.
+    HAProxy's documents advise 10 s for `timeout http-request`; hyper takes 30 s, Apache 20 s."""
+
+    request_body_s: float = 30.0
+    """How long a request's body may take before its rate counts. Apache's mod_reqtimeout gives 20 s (`body=20`)."""
+
+    request_body_rate_min: int = 1024
+    """Bytes per second that a longer body must come at, on average. Apache asks for 500 (`MinRate=500`)."""
+
+    request_body_total_s: float = 600.0
+    """A whole request body, at whatever rate. The OpenAI client gives up a request after 600 s."""
+
+    linger_s: float = 2.0
+    """How long a refused client that still sends is left to read why. nginx's lingering_timeout is 5 s."""
 
 
 DEFAULTS = Limits()
