@@ -34,6 +34,9 @@ def expected(case: Case) -> Verdict:
         return Verdict(None, "discovery")
     if case.dialect in DIALECTS_TO_COME:
         return Verdict(None, "dialect:" + case.dialect)
+    if case.source == "constructed":
+        # Such bytes are wrong on purpose, and no naive reading understands them: what they come to is written by hand.
+        return Verdict(case.messages, case.meta.get("waits_for"), bool(case.meta.get("derailed")))
     choices = read(case.path, case.status, case.body)
     tools = declared_tools(case.request)
     derailed = case.source == "recorded" and any(strayed(case, choice, tools) for choice in choices)

@@ -60,6 +60,8 @@ class Calls:
             self._start(writer, call)
         elif (name or call_id) and known == len(self._calls):
             writer.repair("call_header_repeated", name or "", self._number)
+        elif name == "":
+            writer.repair("empty_dropped", "name", self._number)
         if arguments:
             call.follow(arguments)
             if call.name:

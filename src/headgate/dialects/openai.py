@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 from headgate.dialects.base import Reading, RecordDecoder
 from headgate.dialects.calls import Calls
 from headgate.dialects.lenient import read, untyped
-from headgate.dialects.openai_framing import Framing
+from headgate.dialects.openai_framing import Framing, sniff
 from headgate.dialects.openai_request import request
 from headgate.dialects.openai_shapes import (
     Choice,
@@ -41,14 +41,7 @@ class OpenAI:
 
     def sniff(self, head: bytes, /) -> int:
         """Sure of chunks and of event-stream fields, from the first line on; also of a lone error."""
-        line = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-        if line.startswith(b"{"):
-            return _sniff_object(line)
-        name, colon, value = line.partition(b":")
-        if name in {b"data", b"error"}:
-            # Prose may begin with "data: " too, but not with the data of a chunk.
-            return 60 if colon and value.lstrip().startswith((b"{", b"[DONE]")) else 0
-        return 60 if colon and name in {b"", b"event", b"id", b"retry"} else 0
+        return sniff(head)
 
     def request(self, chat: ChatRequest, /) -> HttpRequest:
         """A streamed chat completion that asks for usage."""
@@ -288,29 +281,17 @@ class OpenAIDecoder(RecordDecoder):
 
     def _usage(self, chunk: Chunk) -> None:
         self._timings = chunk.timings or self._timings
-        if chunk.choices and chunk.usage is not None and not self._whole:
-            self.writer.repair("usage_moved")
-        if chunk.usage is not None and not _says_nothing(chunk.usage):
+        if chunk.usage is not None and chunk.usage.says_nothing():
+            self.writer.repair("field_ignored", "usage of zeros")
+        elif chunk.usage is not None:
             self._tokens = chunk.usage
+            if chunk.choices and not self._whole:
+                self.writer.repair("usage_moved")
             # With several choices llama-server sends one usage chunk for each; all others send one for all.
             self._usage_chunks += not chunk.choices and len(self._calls) > 1
-        elif chunk.usage is not None:
-            self.writer.repair("field_ignored", "usage of zeros")
-        tokens = self._tokens or Tokens()
-        self.writer.usage(tokens.value(self._timings), max(self._usage_chunks - 1, 0))
-
-
-def _sniff_object(line: bytes) -> int:
-    value = untyped(line, {})
-    if not isinstance(value, dict):
-        return 80 if b'"choices"' in line else 0
-    if "choices" in value:
-        return 80
-    return 50 if value.get("error") or holds_error(value) else 0
-
-
-def _says_nothing(usage: Tokens) -> bool:
-    return not (usage.prompt_tokens or usage.completion_tokens or usage.total_tokens)
+        if self._tokens is not None or self._timings is not None:
+            tokens = self._tokens or Tokens()
+            self.writer.usage(tokens.value(self._timings), max(self._usage_chunks - 1, 0))
 
 
 def _string(raw: Raw | UnsetType) -> str | None:

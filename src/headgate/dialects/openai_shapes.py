@@ -89,6 +89,10 @@ class Tokens(Struct, gc=False):
     completion_tokens_details: CompletionDetails | None = None
     reasoning_tokens: int | None = None  # SGLang
 
+    def says_nothing(self) -> bool:
+        """Whether it is zeros, which no response costs."""
+        return not (self.prompt_tokens or self.completion_tokens or self.total_tokens)
+
     def value(self, timings: Timings | None) -> Usage:
         """The canonical value."""
         prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
@@ -151,7 +155,8 @@ def _prepare_delta(delta: dict[str, Any], repairs: dict[str, str]) -> None:
         parts = [part for part in delta["content"] if isinstance(part, dict)]
         repairs["type_coerced"] = "content"
         delta["content"] = "".join(_texts(part, "text") for part in parts)
-        delta["reasoning_content"] = "".join(_texts(part, "thinking") for part in parts) or None
+        if thought := "".join(_texts(part, "thinking") for part in parts):
+            delta["reasoning_content"] = thought
 
 
 def _texts(part: dict[str, Any], key: str) -> str:

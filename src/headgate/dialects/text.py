@@ -43,7 +43,15 @@ class Text:
 
 
 DIALECT = Text()
-_REPLACEMENT = "\ufffd"
+_MARK = "\udfff"
+"""Stands for bytes that are not UTF-8 until they are reported: half a surrogate pair, to which no UTF-8 decodes."""
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    return _MARK, error.end if isinstance(error, UnicodeDecodeError) else 0
+
+
+codecs.register_error("headgate.mark", _mark)
 
 
 class TextDecoder(RecordDecoder):
@@ -51,33 +59,31 @@ class TextDecoder(RecordDecoder):
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._tail = b""
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("headgate.mark")
 
     def copy(self) -> TextDecoder:
         """An independent decoder in the same state."""
         twin = super().copy()
         assert isinstance(twin, TextDecoder)  # noqa: S101 - `copy` keeps the class
-        twin._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        twin._utf8 = codecs.getincrementaldecoder("utf-8")("headgate.mark")
         twin._utf8.setstate(self._utf8.getstate())
         return twin
 
     def _feed(self, data: bytes) -> None:
-        # A U+FFFD that the model wrote is none that we made; a read may have split its three bytes.
-        written = (self._tail + data).count(_REPLACEMENT.encode())
-        self._tail = (self._tail + data)[-2:]
-        self._say(self._utf8.decode(data), written)
+        self._say(self._utf8.decode(data))
 
     def _record(self, record: bytes) -> None:
         self._feed(record)
 
     def _close(self) -> None:
-        self._say(self._utf8.decode(b"", final=True), 0)
+        self._say(self._utf8.decode(b"", final=True))
         self.writer.start()
         self.writer.finish(None)
         self.writer.end()
 
-    def _say(self, text: str, written: int) -> None:
-        if text.count(_REPLACEMENT) > written:
+    def _say(self, text: str) -> None:
+        before, mark, after = text.partition(_MARK)
+        self.writer.text(before)
+        if mark:
             self.writer.repair("text_replaced", "bytes that are not UTF-8")
-        self.writer.text(text)
+            self.writer.text((mark + after).replace(_MARK, "\ufffd"))
