@@ -151,9 +151,9 @@ class Tool(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A part of a request message: text, an image by URL (a data URI or http), or anything else verbatim."""
+    """A part of a request message: text, an image by URL (a data URI or http), or anything else in `raw`, verbatim."""
 
-    kind: Literal["text", "image", "other"]
+    kind: Literal["text", "image", "audio", "other"]
     text: str = ""
     raw: msgspec.Raw = msgspec.Raw(b"")
 
@@ -164,6 +164,7 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     content: str | tuple[Part, ...] | None = None
     reasoning: str | None = None
+    refusal: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
@@ -172,8 +173,10 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request in canonical form.
 
-    `options` holds every other field of the body, verbatim, in the order it came: sampling, limits,
-    response format, engine extras. A dialect passes on what its engine takes and names what it drops.
+    `model` is "" where the request leaves it to whoever serves it (`POST /chat`); no dialect is asked before it is
+    filled in. `options` holds every other field of the body, verbatim, in the order it came: sampling, limits,
+    response format, engine extras. A dialect passes on what its engine takes and names what it drops; `dropped` names
+    what this form has no place for already.
     """
 
     model: str
@@ -185,6 +188,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     include_timings: bool = False
     choices: int = 1
     options: dict[str, msgspec.Raw] = {}
+    dropped: tuple[str, ...] = ()
 
     def declared(self) -> Tools | None:
         """The tools that may be called, as markup wants them; `{}` when the request declared or allowed none."""

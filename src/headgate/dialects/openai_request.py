@@ -1,7 +1,7 @@
 """A canonical request -> the body of `POST /v1/chat/completions`.
 
-Strategy: the canonical fields in a fixed order, then the options verbatim in the order they came, so that
-the same request always gives the same bytes and prefix caches hold.
+Strategy: the canonical fields in a fixed order, then the options that the table lets pass, verbatim and in the order
+they came, so that the same request always gives the same bytes and prefix caches hold.
 Spec: https://platform.openai.com/docs/api-reference/chat/create
 """
 
@@ -11,10 +11,81 @@ from typing import Any
 
 import msgspec
 
+from headgate.dialects.request_table import Rule, Rules
 from headgate.messages import ChatMessage, ChatRequest, HttpRequest, Part, Tool
 
 _encode = msgspec.json.Encoder().encode
 _STREAM_OPTIONS = "stream_options"
+
+_STANDARD = """
+    messages tools tool_choice parallel_tool_calls n stop temperature top_p presence_penalty frequency_penalty
+    logit_bias seed max_tokens max_completion_tokens response_format reasoning_effort logprobs top_logprobs user
+    metadata modalities audio prediction prompt_cache_key safety_identifier service_tier store verbosity
+    web_search_options
+"""
+
+_INSIDE = """
+    messages[].content[].image_url messages[].content[].image_url.detail messages[].content[].input_audio
+    messages[].name messages[].refusal messages[].reasoning_content messages[].tool_call_id
+    messages[].tool_calls[].function.arguments tools[].function.strict
+"""
+
+# `response_fields` is not among llama.cpp's: it would leave out what a stream is read by. `n_cmpl` is `n`.
+_EXTRAS = {
+    "llama.cpp": """
+        min_p top_k typical_p top_n_sigma xtc_* dynatemp_* repeat_* dry_* mirostat* adaptive_* samplers min_keep
+        n_predict n_keep n_indent n_probs t_max_predict_ms cache_prompt id_slot grammar grammar_lazy grammar_triggers
+        json_schema return_tokens return_progress post_sampling_probs ignore_eos lora speculative.*
+        chat_template_kwargs reasoning_format reasoning_budget_tokens thinking_budget_tokens reasoning_control
+        parse_tool_calls add_generation_prompt continue_final_message echo sse_ping_interval
+    """,
+    "vLLM": """
+        min_p top_k repetition_penalty length_penalty min_tokens stop_token_ids bad_words include_stop_str_in_output
+        ignore_eos skip_special_tokens spaces_between_special_tokens echo add_generation_prompt continue_final_message
+        chat_template chat_template_kwargs structured_outputs guided_* include_reasoning thinking_token_budget
+        return_token_ids return_prompt_text priority cache_salt truncate_prompt_tokens prompt_logprobs
+    """,
+    "SGLang": """
+        min_p top_k repetition_penalty min_tokens stop_token_ids ignore_eos skip_special_tokens no_stop_trim
+        separate_reasoning stream_reasoning chat_template_kwargs regex ebnf json_schema structural_tag
+        continue_final_message return_hidden_states return_cached_tokens_details rid lora_path session
+    """,
+    "mlx-lm": """
+        min_p top_k repetition_penalty repetition_context_size xtc_* draft_model num_draft_tokens adapters role_mapping
+        chat_template_kwargs
+    """,
+    "LM Studio": "top_k repeat_* ttl draft_model",
+}
+"""Fields beyond OpenAI's own, and who takes them. An engine ignores those of the others."""
+
+
+def _extras() -> dict[str, Rule]:
+    takers: dict[str, list[str]] = {}
+    for engine, names in _EXTRAS.items():
+        for name in names.split():
+            takers.setdefault(name, []).append(engine)
+    return {name: Rule("pass", note=", ".join(engines)) for name, engines in sorted(takers.items())}
+
+
+RULES = Rules(
+    {
+        "model": Rule("pass", note="as the engine calls it"),
+        "prompt": Rule("change", "messages", "of `POST /chat`; elsewhere dropped and named"),
+        "stream": Rule("change", note="the engine is always asked for a stream"),
+        "stream_options": Rule("change", note="the engine is always asked for usage"),
+        "timings_per_token": Rule("change", note="timings come once, at the end"),
+        **{name: Rule("pass") for name in _STANDARD.split()},
+        **{name: Rule("refuse", note="send `tools`, `tool_choice`") for name in ("functions", "function_call")},
+        "messages[].content[]": Rule("pass", note="each part as it came"),
+        **{name: Rule("pass") for name in _INSIDE.split()},
+        "messages[].reasoning": Rule("rename", "messages[].reasoning_content", "the first that says anything"),
+        "messages[].thinking": Rule("rename", "messages[].reasoning_content", "the first that says anything"),
+        "messages[].function_call": Rule("change", "messages[].tool_calls", "with an id of its place"),
+        "messages[].role = function": Rule("change", "tool", "the id is that of the last call of its name"),
+        "messages[].tool_calls[].index": Rule("change", note="calls stand in their order"),
+        **_extras(),
+    }
+)
 
 
 def request(chat: ChatRequest) -> HttpRequest:
@@ -26,10 +97,15 @@ def request(chat: ChatRequest) -> HttpRequest:
         body["tool_choice"] = chat.tool_choice
     if chat.choices > 1:
         body["n"] = chat.choices
-    body.update(chat.options)
+    dropped = list(chat.dropped)
+    for name, value in chat.options.items():
+        if RULES[name].action == "pass":
+            body[name] = value
+        else:
+            dropped.append(name)
     body["stream"] = True
     body[_STREAM_OPTIONS] = {"include_usage": True}
-    return HttpRequest(path="/v1/chat/completions", body=_encode(body))
+    return HttpRequest(path="/v1/chat/completions", body=_encode(body), dropped=tuple(dropped))
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:
@@ -38,6 +114,8 @@ def _message(message: ChatMessage) -> dict[str, Any]:
         entry["name"] = message.name
     if message.reasoning:
         entry["reasoning_content"] = message.reasoning
+    if message.refusal:
+        entry["refusal"] = message.refusal
     if message.tool_calls:
         entry["tool_calls"] = [call.to_openai() for call in message.tool_calls]
     if message.tool_call_id is not None:

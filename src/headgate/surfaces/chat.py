@@ -31,9 +31,10 @@ from headgate.events import (
 )
 from headgate.messages import ChatRequest, IdFactory, Message, usage_to_openai
 from headgate.surfaces.base import Writing
-from headgate.surfaces.chat_request import parse
+from headgate.surfaces.chat_request import parse, parse_prompt
 
 DONE = b"data: [DONE]\n\n"
+_PROMPT_PATH = "/chat"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -41,17 +42,16 @@ class Chat:
     """The surface."""
 
     name = "chat"
-    paths: tuple[str, ...] = ("/v1/chat/completions", "/chat/completions")
+    paths: tuple[str, ...] = ("/v1/chat/completions", "/chat/completions", _PROMPT_PATH)
     media_type = "text/event-stream"
 
     def parse(self, path: str, headers: Mapping[str, str], body: bytes, /) -> ChatRequest:
-        """Read a request body.
+        """Read a request body; that of `/chat` may hold a prompt instead of messages, and no model.
 
         Raises:
             RequestError: `invalid_request`, naming the field.
         """
-        del path
-        return parse(headers, body)
+        return (parse_prompt if path == _PROMPT_PATH else parse)(headers, body)
 
     def encoder(self, writing: Writing, /) -> ChatEncoder:
         """An encoder for one streamed response."""
@@ -254,7 +254,19 @@ def _error_object(message: str, code: str, param: str | None) -> dict[str, Any]:
 
 
 _CLIENTS_FAULT = frozenset(
-    {"invalid_request", "unsupported", "model_not_found", "not_found", "method_not_allowed", "body_too_large"}
+    {
+        "invalid_request",
+        "unsupported",
+        "model_not_found",
+        "not_found",
+        "method_not_allowed",
+        "body_too_large",
+        "unauthorized",
+        "forbidden",
+        "misdirected_host",
+        "unsupported_media_type",
+        "request_timeout",
+    }
 )
 
 

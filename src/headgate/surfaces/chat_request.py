@@ -1,161 +1,175 @@
-"""The body of `POST /v1/chat/completions` -> a canonical request.
+"""The body of `POST /v1/chat/completions`, or of `POST /chat` -> a canonical request.
 
-Strategy: the fields that Headgate acts on are read strictly, everything else is kept verbatim as an
-option for the engine.
+Strategy: the body is read strictly, once for faults that JSON readers hide and once for its types; what Headgate acts
+on becomes the request's own, every other field is kept verbatim as an option for the engine. What stands inside of
+messages and tools and has no place here is named as dropped.
 Spec: https://platform.openai.com/docs/api-reference/chat/create
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, UnsetType
+from msgspec.structs import replace
 
+from headgate import strict_json
 from headgate.errors import RequestError
-from headgate.messages import ChatMessage, ChatRequest, Part, Tool, ToolCall
+from headgate.messages import ChatMessage, ChatRequest, Tool
+from headgate.surfaces import chat_shapes as shapes
+from headgate.surfaces.chat_messages import read_messages
+from headgate.surfaces.invalid import invalid, misfit
 
 _EXTRAS_HEADER = "x-headgate-extras"
+_CHOICES = ("auto", "none", "required")
+_FORMATS = ("text", "json_object", "json_schema", "structural_tag")
 
 
-class _Function(Struct):
-    name: str
-    arguments: str = "{}"
+def _names(shape: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(field.name for field in msgspec.structs.fields(shape))
 
 
-class _Call(Struct):
-    id: str
-    function: _Function
+_PROMPTED = _names(shapes.Body) - _names(shapes.Options)
+_OURS = _PROMPTED - {"prompt"}
+_MESSAGE, _CALL, _FUNCTION = _names(shapes.Message), _names(shapes.Call), _names(shapes.Function)
+_TOOL, _TOOL_FUNCTION = _names(shapes.Tool), _names(shapes.ToolFunction)
+_STREAM_OPTIONS = _names(shapes.StreamOptions)
 
-
-class _Url(Struct):
-    url: str = ""
-
-
-class _Part(Struct):
-    type: str
-    text: str = ""
-    image_url: _Url | str = ""
-
-
-class _Message(Struct):
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[Raw] | None = None
-    name: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    thinking: str | None = None
-    tool_calls: list[_Call] | None = None
-    tool_call_id: str | None = None
-
-
-class _ToolFunction(Struct):
-    name: str
-    description: str | None = None
-    parameters: Raw | UnsetType = UNSET  # msgspec reads no Raw that may also be None
-    strict: bool | None = None
-
-
-class _Tool(Struct):
-    function: _ToolFunction
-    type: Literal["function"] = "function"
-
-
-class _StreamOptions(Struct):
-    include_usage: bool | None = None
-    include_timings: bool | None = None
-
-
-class _Body(Struct):
-    model: str
-    messages: list[_Message]
-    tools: list[_Tool] | None = None
-    tool_choice: Raw | UnsetType = UNSET
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-    timings_per_token: bool | None = None
-    n: int | None = None
-
-
-_OURS = frozenset(field.name for field in msgspec.structs.fields(_Body))
-_decode = msgspec.json.Decoder(_Body).decode
+_decode = msgspec.json.Decoder(shapes.Body).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_part = msgspec.json.Decoder(_Part).decode
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> ChatRequest:
-    """Read a request body.
+    """Read the body of a chat completion.
 
     Raises:
-        RequestError: `invalid_request`, with the JSON path of the field as `param`.
+        RequestError: `invalid_request`, with the JSON pointer of the field as `param`.
     """
+    value = strict_json.loads(body)
+    read = _read(body, value)
+    if read.model is None:
+        raise invalid(("model",), "the name of a model", value)
+    if read.messages is None:
+        raise invalid(("messages",), "an array of messages", value)
+    chat = _request(headers, read, value, read_messages(read.messages, value))
+    return replace(chat, stream=bool(read.stream), options=_options(body, _OURS))
+
+
+def parse_prompt(headers: Mapping[str, str], body: bytes) -> ChatRequest:
+    """Read the body of `POST /chat`; without a model in it, the request's is "".
+
+    Raises:
+        RequestError: `invalid_request`, with the JSON pointer of the field as `param`.
+    """
+    value = strict_json.loads(body)
+    read = _read(body, value)
+    chat = _request(headers, read, value, _prompted(read, value))
+    return replace(chat, stream=read.stream is not False, options=_options(body, _PROMPTED))
+
+
+def _read(body: bytes, value: Any) -> shapes.Body:
     try:
-        body.decode("utf-8")  # the fields that are kept verbatim are not looked into
-        read, fields = _decode(body), _decode_fields(body)
-    except (ValueError, RecursionError) as error:
-        raise _invalid(error) from error
-    messages = tuple(_message(message, place) for place, message in enumerate(read.messages))
-    if not messages:
-        raise RequestError("invalid_request", "expected at least one message, got none.", param="messages")
-    if read.n is not None and read.n < 1:
-        raise RequestError("invalid_request", f"expected n of 1 or more, got {read.n}.", param="n")
-    options = read.stream_options or _StreamOptions()
+        return _decode(body)
+    except msgspec.ValidationError as error:
+        raise misfit(error, value) from error
+
+
+def _prompted(read: shapes.Body, body: Any) -> tuple[ChatMessage, ...]:
+    if read.prompt is None and read.messages is None:
+        raise invalid(("prompt",), "a prompt (or messages)", body)
+    if read.prompt is not None and read.messages is not None:
+        sentence = "expected a prompt or messages, got both. Put the prompt into the last message."
+        raise RequestError("invalid_request", sentence, param=strict_json.pointer("prompt"))
+    if read.prompt is not None:
+        return (ChatMessage(role="user", content=read.prompt),)
+    return read_messages(read.messages or (), body)
+
+
+def _request(
+    headers: Mapping[str, str], read: shapes.Body, body: Any, messages: tuple[ChatMessage, ...]
+) -> ChatRequest:
+    """Make the request, but for `stream` and `options`; `body` is the whole body's value."""
+    _check_choice(body)
+    _check_format(read.response_format, body)
+    wanted = read.stream_options or shapes.StreamOptions()
     extras = {name.strip() for name in headers.get(_EXTRAS_HEADER, "").split(",")}
     return ChatRequest(
-        model=read.model,
+        model=read.model or "",
         messages=messages,
-        tools=tuple(_tool(tool) for tool in read.tools) if read.tools is not None else None,
+        tools=_tools(read.tools, body),
         tool_choice=_given(read.tool_choice),
-        stream=bool(read.stream),
-        include_usage=bool(options.include_usage),
-        include_timings=bool(options.include_timings or read.timings_per_token or "timings" in extras),
+        include_usage=bool(wanted.include_usage),
+        include_timings=bool(wanted.include_timings or read.timings_per_token or "timings" in extras),
         choices=read.n or 1,
-        options={name: value for name, value in fields.items() if name not in _OURS and bytes(value) != b"null"},
+        dropped=tuple(dict.fromkeys(_dropped(body))),
     )
 
 
-def _invalid(error: BaseException, place: str = "") -> RequestError:
-    text = str(error) or type(error).__name__
-    message, _, path = text.partition(" - at `")
-    param = (place + path.rstrip("`").removeprefix("$")).removeprefix(".") or None
-    where = f" at {param}" if param else ""
-    return RequestError("invalid_request", f"the request body cannot be read{where}: {message}.", param=param)
+def _options(body: bytes, ours: frozenset[str]) -> dict[str, Raw]:
+    fields = _decode_fields(body)
+    for legacy, name in (("functions", "tools"), ("function_call", "tool_choice")):
+        if legacy in fields and bytes(fields[legacy]) != b"null":
+            sentence = f"expected {name}, got {legacy}, which engines no longer read. Send {name} instead."
+            raise RequestError("unsupported", sentence, param=strict_json.pointer(legacy))
+    return {name: value for name, value in fields.items() if name not in ours and bytes(value) != b"null"}
 
 
-def _message(message: _Message, place: int) -> ChatMessage:
-    content = message.content
-    parts = enumerate(content) if isinstance(content, list) else ()
-    read = tuple(_part(raw, f"messages[{place}].content[{number}]") for number, raw in parts)
-    return ChatMessage(
-        role="tool" if message.role == "function" else message.role,
-        content=read if isinstance(content, list) else content,
-        reasoning=message.reasoning_content or message.reasoning or message.thinking,
-        tool_calls=tuple(
-            ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()
-        ),
-        tool_call_id=message.tool_call_id,
-        name=message.name,
-    )
+def _tools(tools: list[shapes.Tool] | None, body: Any) -> tuple[Tool, ...] | None:
+    for place, tool in enumerate(tools or ()):
+        if tool.type != "function":
+            raise invalid(("tools", place, "type"), '"function"', body)
+        if not isinstance(body["tools"][place]["function"].get("parameters", {}), dict | None):
+            raise invalid(("tools", place, "function", "parameters"), "a JSON schema object", body)
+    return None if tools is None else tuple(_tool(tool.function) for tool in tools)
 
 
-def _part(raw: Raw, place: str) -> Part:
-    try:
-        part: Any = _decode_part(raw)
-    except (ValueError, RecursionError) as error:
-        raise _invalid(error, place) from error
-    if part.type == "text":
-        return Part("text", part.text, raw)
-    if part.type == "image_url":
-        url = part.image_url.url if isinstance(part.image_url, _Url) else part.image_url
-        return Part("image", url, raw)
-    return Part("other", "", raw)
-
-
-def _tool(tool: _Tool) -> Tool:
-    function = tool.function
+def _tool(function: shapes.ToolFunction) -> Tool:
     return Tool(function.name, function.description, _given(function.parameters), function.strict)
 
 
 def _given(value: Raw | UnsetType) -> Raw | None:
     return None if value is UNSET or bytes(value) == b"null" else value
+
+
+def _check_choice(body: Any) -> None:
+    choice = body.get("tool_choice")
+    if choice is None or (isinstance(choice, str) and choice in _CHOICES):
+        return
+    if not isinstance(choice, dict):
+        raise invalid(("tool_choice",), f"one of {', '.join(_CHOICES)}, or a function by name", body)
+    if choice.get("type") != "function":
+        raise invalid(("tool_choice", "type"), '"function"', body)
+    function = choice.get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
+        raise invalid(("tool_choice", "function", "name"), "a function's name", body)
+
+
+def _check_format(wanted: shapes.ResponseFormat | None, body: Any) -> None:
+    if wanted is None:
+        return
+    if wanted.type not in _FORMATS:
+        raise invalid(("response_format", "type"), f"one of {', '.join(_FORMATS)}", body)
+    if wanted.type == "json_schema" and wanted.json_schema is None:
+        raise invalid(("response_format", "json_schema"), "an object", body)
+
+
+def _dropped(body: Any) -> Iterator[str]:
+    """Name what stands inside of known fields and has no place in the canonical form."""
+    for message in body.get("messages") or ():
+        yield from _unknown("messages[]", message, _MESSAGE)
+        for call in message.get("tool_calls") or ():
+            yield from _unknown("messages[].tool_calls[]", call, _CALL)
+            yield from _unknown("messages[].tool_calls[].function", call["function"], _FUNCTION)
+        if message.get("tool_calls") and message.get("function_call"):
+            yield "messages[].function_call"
+    for tool in body.get("tools") or ():
+        yield from _unknown("tools[]", tool, _TOOL)
+        yield from _unknown("tools[].function", tool["function"], _TOOL_FUNCTION)
+    yield from _unknown("stream_options", body.get("stream_options") or {}, _STREAM_OPTIONS)
+
+
+def _unknown(place: str, given: Mapping[str, Any], known: frozenset[str]) -> list[str]:
+    # Clients send empty fields back as they got them (`"annotations": []`); nothing is lost with those.
+    return [f"{place}.{name}" for name in given if name not in known and given[name] not in (None, [], {})]

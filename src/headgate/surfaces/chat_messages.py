@@ -1,0 +1,127 @@
+"""The messages of a chat completion's request -> canonical messages.
+
+Strategy: what each role must bring is checked message by message. The three names of reasoning become one, and the
+functions of before tools become tools: such a call gets an id from its place, and its result finds it by its name.
+Spec: https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from headgate.messages import ChatMessage, Part, Role, ToolCall
+from headgate.surfaces import chat_shapes as shapes
+from headgate.surfaces.invalid import Path, invalid, misfit
+
+ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "developer",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+"""What a client may call a role, and what it is here."""
+
+OTHER_PARTS = frozenset({"audio_url", "file", "input_video", "video_url"})
+"""Kinds of parts that some engine takes, and that Headgate passes on unread."""
+
+_PARTS = ("text", "refusal", "image_url", "input_audio", *sorted(OTHER_PARTS))
+_IMAGES = ("data:", "http:", "https:")
+_decode_part = msgspec.json.Decoder(shapes.Part).decode
+
+
+def read_messages(messages: Sequence[shapes.Message], body: Any) -> tuple[ChatMessage, ...]:
+    """Read the messages; `body` is the whole request's value.
+
+    Raises:
+        RequestError: `invalid_request`, with the JSON pointer of the field as `param`.
+    """
+    if not messages:
+        raise invalid(("messages",), "at least one message", body)
+    called: dict[str, str] = {}  # a function's name -> the id of its last call
+    read: list[ChatMessage] = []
+    for place, message in enumerate(messages):
+        one = _message(message, ("messages", place), called, body)
+        called.update({call.name: call.id for call in one.tool_calls})
+        read.append(one)
+    return tuple(read)
+
+
+def _message(message: shapes.Message, path: Path, called: Mapping[str, str], body: Any) -> ChatMessage:
+    if message.role not in ROLES:
+        raise invalid((*path, "role"), f"one of {', '.join(ROLES)}", body)
+    if message.content is None and message.role not in {"assistant", "function"}:
+        raise invalid((*path, "content"), "a string or an array of parts", body)
+    return ChatMessage(
+        role=ROLES[message.role],
+        content=_content(message.content, path, body),
+        reasoning=message.reasoning_content or message.reasoning or message.thinking,
+        refusal=message.refusal or None,
+        tool_calls=_calls(message, path, body),
+        tool_call_id=_answered(message, path, called, body),
+        name=message.name,
+    )
+
+
+def _content(content: str | list[Raw] | None, path: Path, body: Any) -> str | tuple[Part, ...] | None:
+    if not isinstance(content, list):
+        return content
+    return tuple(_part(raw, (*path, "content", number), body) for number, raw in enumerate(content))
+
+
+def _calls(message: shapes.Message, path: Path, body: Any) -> tuple[ToolCall, ...]:
+    calls = message.tool_calls or ()
+    for number, call in enumerate(calls):
+        if call.type != "function":
+            raise invalid((*path, "tool_calls", number, "type"), '"function"', body)
+    if not calls and (legacy := message.function_call) is not None:
+        return (ToolCall(f"call_function_{path[-1]}", legacy.name, legacy.arguments),)
+    return tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in calls)
+
+
+def _answered(message: shapes.Message, path: Path, called: Mapping[str, str], body: Any) -> str | None:
+    """The id of the call that a message answers."""
+    if message.tool_call_id is not None:
+        return message.tool_call_id
+    if message.role == "tool":
+        raise invalid((*path, "tool_call_id"), "the id of the call that this answers", body)
+    if message.role != "function":
+        return None
+    if message.name is None or message.name not in called:
+        raise invalid((*path, "name"), "the name of a function that was called before", body)
+    return called[message.name]
+
+
+def _part(raw: Raw, path: Path, body: Any) -> Part:
+    try:
+        part = _decode_part(raw)
+    except msgspec.ValidationError as error:
+        raise misfit(error, body, *path) from error
+    value: Any = getattr(part, part.type, True) if part.type in _PARTS else None
+    if part.type not in _PARTS:
+        raise invalid((*path, "type"), f"one of {', '.join(_PARTS)}", body)
+    if value is None:
+        raise invalid((*path, part.type), "a value", body)
+    match part.type:
+        case "text" | "refusal":
+            return Part("text", value, raw)
+        case "image_url":
+            return _image(value, raw, path, body)
+        case "input_audio":
+            return Part("audio", "", raw)
+        case _:
+            return Part("other", "", raw)
+
+
+def _image(value: shapes.Url | str, raw: Raw, path: Path, body: Any) -> Part:
+    url = value if isinstance(value, str) else value.url
+    # An engine would read file:// on its own machine.
+    if not url[:8].lower().startswith(_IMAGES):
+        inner = ("image_url",) if isinstance(value, str) else ("image_url", "url")
+        raise invalid((*path, *inner), "a data: URI or an http(s) URL", body)
+    return Part("image", url, raw)
