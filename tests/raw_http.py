@@ -67,7 +67,7 @@ class Client:
 
     def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        named = {"host": "x", "content-length": str(len(body)), **given}
+        named = {"host": "localhost", "content-length": str(len(body)), **given}
         lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
         self.writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body)
 

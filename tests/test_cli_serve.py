@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +20,19 @@ from typing import Any
 import pytest
 
 from headgate.conform import check_stream
+from headgate.testing.fake_engine import Answer, Asked, FakeEngine, Script, plain, said, streamed
 
 WITHIN_S = 20.0
 COMMAND = [sys.executable, "-m", "headgate", "serve"]
+NOWHERE = "http://127.0.0.1:1"
+
+
+def environment(cwd: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The process's environment, without engines of this machine, the user's files, or what a shell has set."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")}
+    for name in ("OPENAI_BASE_URL", "OLLAMA_HOST", "XDG_CONFIG_HOME"):
+        ours.pop(name, None)
+    return {**ours, "HOME": str(cwd), "HEADGATE_LOOK": NOWHERE, **(more or {})}
 
 
 class Gateway:
@@ -51,7 +64,7 @@ def serve(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) 
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=cwd,
-        env={**os.environ, **(environ or {})},
+        env=environment(cwd, environ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -70,10 +83,60 @@ def serve(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) 
         process.communicate(timeout=WITHIN_S)
 
 
-def fails(*arguments: str, cwd: Path) -> str:
+@contextmanager
+def running(answer: Answer) -> Generator[FakeEngine]:
+    """A scripted engine, in a thread of its own."""
+    engine, ready, loop = FakeEngine(answer), threading.Event(), asyncio.new_event_loop()
+    end = asyncio.Event()
+
+    async def run() -> None:
+        async with engine:
+            ready.set()
+            await end.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
+    thread.start()
+    try:
+        assert ready.wait(WITHIN_S)
+        yield engine
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join()
+        loop.close()
+
+
+def until(is_true: Callable[[], bool]) -> None:
+    """Wait until something becomes true in another process."""
+    end_s = time.monotonic() + WITHIN_S
+    while not is_true():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def vllm(asked: Asked) -> Script:
+    """What a vLLM answers."""
+    match asked.path:
+        case "/v1/models":
+            entry = {"id": "qwen", "object": "model", "owned_by": "vllm", "max_model_len": 40960}
+            return plain(json.dumps({"object": "list", "data": [entry]}).encode())
+        case "/version":
+            return plain(b'{"version":"0.19.0"}')
+        case "/v1/chat/completions":
+            return streamed(said("Hello"))
+        case _:
+            return plain(b'{"detail":"Not Found"}', 404)
+
+
+def fails(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> str:
     """The one line that a start that fails says."""
     result = subprocess.run(
-        [*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=WITHIN_S, check=False
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        env=environment(cwd, environ),
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
     )
     assert (2, "") == (result.returncode, result.stdout)
     assert 1 == result.stderr.count("\n"), result.stderr
@@ -83,6 +146,7 @@ def fails(*arguments: str, cwd: Path) -> str:
 def test_without_engines_it_serves_recordings_and_says_so(tmp_path: Path) -> None:
     with serve("--port", "0", cwd=tmp_path) as gateway:
         assert "demo engine: recordings, model `demo`" in gateway.banner
+        assert "no engine was found (looked at 127.0.0.1:1); looking again every 10 s" in gateway.banner
         assert ["demo"] == [model["id"] for model in gateway.get("/v1/models")["data"]]
 
         data = gateway.chat(stream=True)
@@ -115,6 +179,94 @@ def test_engines_come_from_flags(tmp_path: Path) -> None:
         assert "127.0.0.1:2: http://127.0.0.1:2 (ollama)" in gateway.banner
         assert "demo" not in gateway.banner
         assert {"status": "ok", "upstreams": ["127.0.0.1:1", "127.0.0.1:2"]} == gateway.get("/health")
+
+
+# Zero configuration
+
+
+def test_an_engine_that_runs_is_found_and_used(tmp_path: Path) -> None:
+    with running(vllm) as engine, serve("--port", "0", cwd=tmp_path, environ={"HEADGATE_LOOK": engine.url}) as gateway:
+        assert f"  vllm 0.19.0 at {engine.url}, context 40,960 tokens: qwen\n" in gateway.banner
+        assert '"model":"qwen"' in gateway.banner
+        assert "demo" not in gateway.banner
+
+        assert b"Hello" in gateway.chat(model="qwen", stream=True)
+        assert not any("authorization" in asked.headers for asked in engine.asked)
+
+
+@pytest.mark.parametrize("variable", ["OPENAI_BASE_URL", "OLLAMA_HOST"])
+def test_an_engine_that_the_environment_names_is_found(tmp_path: Path, variable: str) -> None:
+    with running(vllm) as engine:
+        url = f"{engine.url}/v1" if variable == "OPENAI_BASE_URL" else engine.url.removeprefix("http://")
+        with serve("--port", "0", cwd=tmp_path, environ={variable: url, "OPENAI_API_KEY": "sesame"}) as gateway:
+            assert "vllm 0.19.0" in gateway.banner
+            assert not any("authorization" in asked.headers for asked in engine.asked)
+
+
+def test_demo_is_served_where_it_is_asked_for(tmp_path: Path) -> None:
+    with running(vllm) as engine:
+        environ = {"HEADGATE_LOOK": engine.url}
+        with serve("--demo", "--port", "0", cwd=tmp_path, environ=environ) as gateway:
+            assert "demo engine: recordings" in gateway.banner
+            assert "no engine was found" not in gateway.banner
+        assert [] == engine.asked
+
+
+def test_it_does_not_take_itself_for_an_engine(tmp_path: Path) -> None:
+    """The environment lines that it prints lead back to it, and many shells keep them."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    itself = f"http://127.0.0.1:{port}"
+    environ = {"OPENAI_BASE_URL": f"{itself}/v1", "OLLAMA_HOST": itself, "HEADGATE_LOOK": itself}
+
+    with serve("--port", str(port), cwd=tmp_path, environ=environ) as gateway:
+        assert "demo engine: recordings" in gateway.banner
+
+
+def test_an_engine_that_wants_a_key_is_named(tmp_path: Path) -> None:
+    locked = running(plain(b"{}", 401))
+    with locked as engine, serve("--port", "0", cwd=tmp_path, environ={"HEADGATE_LOOK": engine.url}) as gateway:
+        assert f"{engine.url} (look) asks for a key: name it in headgate.toml, with api_key_env" in gateway.banner
+
+
+def test_keys_are_asked_for_in_what_is_printed_and_not_shown(tmp_path: Path) -> None:
+    with serve("--port", "0", cwd=tmp_path, environ={"HEADGATE_API_KEYS": "sesame"}) as gateway:
+        assert "-H 'authorization: Bearer YOUR_KEY'" in gateway.banner
+        assert "OPENAI_API_KEY=YOUR_KEY" in gateway.banner
+        assert "sesame" not in gateway.banner
+
+
+# Reload
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_sighup_reads_the_file_again_and_keeps_what_works(tmp_path: Path) -> None:
+    file = tmp_path / "headgate.toml"
+    file.write_text(FILE)
+    with serve(cwd=tmp_path, environ={"MY_KEY": "sesame"}) as gateway:
+        assert gateway.process.stderr is not None
+
+        file.write_text(FILE.replace("mine", "yours"))
+        gateway.process.send_signal(signal.SIGHUP)
+        assert "read headgate.toml again. yours: http://127.0.0.1:1 (openai)." in gateway.process.stderr.readline()
+        assert ["yours"] == gateway.get("/health")["upstreams"]
+
+        file.write_text("[server]\nprot = 1\n")
+        gateway.process.send_signal(signal.SIGHUP)
+        assert (
+            "headgate serve: headgate.toml:2: server.prot: there is no such key. Did you mean port? "
+            "The configuration stays as it was.\n"
+        ) == gateway.process.stderr.readline()
+        assert ["yours"] == gateway.get("/health")["upstreams"]
+
+
+def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "headgate.toml"
+    file.write_text(FILE)
+    with serve(cwd=tmp_path, environ={"MY_KEY": "sesame"}) as gateway:
+        file.write_text(FILE.replace("mine", "yours"))
+
+        until(lambda: gateway.get("/health")["upstreams"] == ["yours"])
 
 
 FILE = """
@@ -172,9 +324,9 @@ def test_a_port_that_is_taken_is_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--host", "192.0.2.1"), "192.0.2.1 is no address of this machine. Try --host 127.0.0.1."),
-        (("--host", "no.such.host.invalid"), "no address is known for the host 'no.such.host.invalid'"),
-        (("--port", "70000"), "--port: expected a port from 0 to 65535, got 70000."),
+        (("--host", "0.0.0.0"), "expected API keys, since 0.0.0.0 can be reached from other machines."),
+        (("--port", "70000"), "--port: expected a whole number of at most 65535, got 70000."),
+        (("--demo", "--upstream", "http://h"), "expected --demo or --upstream, got both. Leave one out."),
         (("--upstream", "localhost:8080"), "expected a URL such as http://127.0.0.1:8080, got 'localhost:8080'."),
         (("--config", "missing.toml"), "missing.toml: cannot read the configuration file (No such file or directory)."),
         (("--config", "."), "cannot read the configuration file (Is a directory)."),
@@ -184,10 +336,38 @@ def test_a_start_that_fails_is_one_line_and_status_2(tmp_path: Path, arguments: 
     assert words in fails(*arguments, cwd=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("192.0.2.1", "192.0.2.1 is no address of this machine. Try --host 127.0.0.1."),
+        ("no.such.host.invalid", "no address is known for the host 'no.such.host.invalid'"),
+    ],
+)
+def test_a_host_that_is_none_is_explained(tmp_path: Path, host: str, words: str) -> None:
+    assert words in fails("--host", host, cwd=tmp_path, environ={"HEADGATE_API_KEYS": "sesame"})
+
+
+def test_a_key_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "headgate.toml").write_text('[server]\napi_keys_file = "keys"\n')
+
+    message = fails(cwd=tmp_path)
+    assert "headgate.toml:2: server.api_keys_file: cannot read keys (No such file or directory)." in message
+
+
+def test_a_wrong_variable_is_one_line(tmp_path: Path) -> None:
+    assert "HEADGATE_PORT: expected a number, got 'x'." in fails(cwd=tmp_path, environ={"HEADGATE_PORT": "x"})
+    assert "HEADGATE_LOG_LEVEL: expected one of" in fails(cwd=tmp_path, environ={"HEADGATE_LOG_LEVEL": "loud"})
+
+
+def test_no_home_directory_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    with serve("--port", "0", cwd=tmp_path, environ={"HOME": "/nonexistent"}) as gateway:
+        assert "demo engine" in gateway.banner
+
+
 def test_a_bad_file_is_one_line_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "headgate.toml").write_text("[server]\nprot = 1\n")
 
-    expected = "headgate serve: headgate.toml: server.prot: there is no such key. Did you mean port?\n"
+    expected = "headgate serve: headgate.toml:2: server.prot: there is no such key. Did you mean port?\n"
     assert expected == fails(cwd=tmp_path)
 
 

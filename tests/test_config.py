@@ -2,13 +2,31 @@ from __future__ import annotations
 
 import pytest
 
-from headgate.config import Config, UpstreamConfig, read_toml, request_headers, unique, upstream_from_flag
+from headgate.config import (
+    Config,
+    UpstreamConfig,
+    check_door,
+    read_toml,
+    request_headers,
+    unique,
+    upstream_from_flag,
+)
 from headgate.errors import ConfigError
+from headgate.limits import DEFAULTS
 
 WHOLE = b"""
 [server]
 host = "0.0.0.0"
 port = 80
+api_keys = ["sesame", "open"]
+allowed_hosts = ["gate.example"]
+cors_origins = ["https://app.example.com"]
+default_model = "fast"
+drain_s = 3
+look = ["http://127.0.0.1:1"]
+
+[aliases]
+fast = "big/huge"
 
 [[upstream]]
 name = "big"
@@ -23,7 +41,12 @@ url = "http://127.0.0.1:11434"
 dialect = "ollama"
 markup = ["think", "harmony"]
 starts_in_reasoning = true
+whole_calls = true
 extras = ["timings"]
+connect_s = 1
+first_byte_s = 2.5
+idle_s = 3
+total_s = 4
 """
 
 
@@ -51,10 +74,27 @@ def test_every_key_arrives() -> None:
         dialect="ollama",
         markup=("think", "harmony"),
         starts_in_reasoning=True,
+        whole_calls=True,
         extras=("timings",),
+        connect_s=1,
+        first_byte_s=2.5,
+        idle_s=3,
+        total_s=4,
     )
 
-    assert Config(host="0.0.0.0", port=80, upstreams=(big, local)) == read_toml(WHOLE, "headgate.toml")
+    expected = Config(
+        host="0.0.0.0",
+        port=80,
+        api_keys=("sesame", "open"),
+        allowed_hosts=("gate.example",),
+        cors_origins=("https://app.example.com",),
+        default_model="fast",
+        aliases={"fast": "big/huge"},
+        drain_s=3,
+        look=("http://127.0.0.1:1",),
+        upstreams=(big, local),
+    )
+    assert expected == read_toml(WHOLE, "headgate.toml")
 
 
 @pytest.mark.parametrize("markup", ["auto", "off", "think"])
@@ -67,38 +107,41 @@ def test_markup_may_be_one_word(markup: str) -> None:
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        (b"[sever]", "headgate.toml: sever: there is no such key. Did you mean server?"),
-        (b"zzz = 1", "headgate.toml: zzz: there is no such key. There are server, upstream."),
-        (b"[server]\nprot = 1", "headgate.toml: server.prot: there is no such key. Did you mean port?"),
+        (b"[sever]", "headgate.toml:1: sever: there is no such key. Did you mean server?"),
+        (b"zzz = 1", "headgate.toml:1: zzz: there is no such key. There are server, aliases, upstream."),
+        (b"[server]\nprot = 1", "headgate.toml:2: server.prot: there is no such key. Did you mean port?"),
         (
             b'[[upstream]]\nurl = "http://x"\n[[upstream]]\nurl = "http://y"\nmodel = ["m"]',
-            "headgate.toml: upstream[1].model: there is no such key. Did you mean models?",
+            "headgate.toml:5: upstream[1].model: there is no such key. Did you mean models?",
         ),
-        (b'[server]\nport = "80"', "headgate.toml: server.port: expected a whole number, got text."),
-        (b"[server]\nport = 65536", "headgate.toml: server.port: expected a port from 0 to 65535, got 65536."),
-        (b"server = 1", "headgate.toml: server: expected a table, got a whole number."),
-        (b"upstream = 1", "headgate.toml: upstream: expected a list, got a whole number."),
-        (b"upstream = [1]", "headgate.toml: upstream[0]: expected a table, got a whole number."),
-        (b"[[upstream]]\n", "headgate.toml: upstream[0]: the key url is missing."),
+        (b'[server]\nport = "80"', "headgate.toml:2: server.port: expected a whole number, got text."),
+        (
+            b"[server]\nport = 65536",
+            "headgate.toml:2: server.port: expected a whole number of at most 65535, got 65536.",
+        ),
+        (b"server = 1", "headgate.toml:1: server: expected a table, got a whole number."),
+        (b"upstream = 1", "headgate.toml:1: upstream: expected a list, got a whole number."),
+        (b"upstream = [1]", "headgate.toml:1: upstream[0]: expected a table, got a whole number."),
+        (b"[[upstream]]\n", "headgate.toml:1: upstream[0]: the key url is missing."),
         (
             b'[[upstream]]\nurl = "http://x"\nmarkup = 1',
-            "headgate.toml: upstream[0].markup: expected text or a list, got a whole number.",
+            "headgate.toml:3: upstream[0].markup: expected text or a list, got a whole number.",
         ),
         (
             b'[[upstream]]\nurl = "http://x"\ndialect = "olama"',
-            "headgate.toml: upstream[0].dialect: expected one of ollama, openai, got 'olama'.",
+            "headgate.toml:3: upstream[0].dialect: expected one of ollama, openai, got 'olama'.",
         ),
         (
             b'[[upstream]]\nurl = "http://x"\nextras = ["usage"]',
-            'headgate.toml: upstream[0].extras: expected a list that may hold "timings".',
+            'headgate.toml:3: upstream[0].extras: expected a list that may hold "timings".',
         ),
         (
             b'[[upstream]]\nurl = "http://x"\nname = "a/b"',
-            "headgate.toml: upstream[0].name: expected letters, digits and . _ : -, got 'a/b'.",
+            "headgate.toml:3: upstream[0].name: expected letters, digits and . _ : -, got 'a/b'.",
         ),
         (
             b'[[upstream]]\nurl = "127.0.0.1:8080"',
-            "headgate.toml: upstream[0].url: expected a URL such as http://127.0.0.1:8080, got '127.0.0.1:8080'.",
+            "headgate.toml:2: upstream[0].url: expected a URL such as http://127.0.0.1:8080, got '127.0.0.1:8080'.",
         ),
         (
             b'[[upstream]]\nurl = "http://x"\n[[upstream]]\nurl = "http://x/"',
@@ -112,19 +155,19 @@ def test_a_fault_names_the_file_the_key_and_the_likely_fix(toml: bytes, message:
 
 
 def test_broken_toml_names_the_line() -> None:
-    assert "line 2" in fault(b"[server]\nport = ,\n")
+    assert "headgate.toml:2: this is not TOML: Invalid value (column 8)." == fault(b"[server]\nport = ,\n")
 
 
 def test_unknown_markup_lists_what_there_is() -> None:
     message = fault(b'[[upstream]]\nurl = "http://x"\nmarkup = ["thinking"]')
 
-    assert message.startswith("headgate.toml: upstream[0].markup: expected markup 'auto', 'off' or names of [")
+    assert message.startswith("headgate.toml:3: upstream[0].markup: expected markup 'auto', 'off' or names of [")
 
 
 def test_credentials_in_a_url_are_refused_and_not_repeated() -> None:
     message = fault(b'[[upstream]]\nurl = "http://me:hunter2@x"')
 
-    assert message.startswith("headgate.toml: upstream[0].url: the URL holds credentials.")
+    assert message.startswith("headgate.toml:2: upstream[0].url: the URL holds credentials.")
     assert "hunter2" not in message
 
 
@@ -207,3 +250,92 @@ def test_no_repr_shows_a_header_value() -> None:
 
     assert "authorization" in shown
     assert "sesame" not in shown
+
+
+def test_no_repr_shows_a_key() -> None:
+    upstream = UpstreamConfig(name="u", url="http://h", api_key="sesame")
+
+    shown = repr(Config(api_keys=("sesame",), upstreams=(upstream,))) + repr(Config().__rich_repr__())
+
+    assert "sesame" not in shown
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        (
+            b'[[upstream]]\nurl = "http://x"\nidle_s = 0',
+            "headgate.toml:3: upstream[0].idle_s: expected a number of more than 0.0, got 0.",
+        ),
+        (b'[server]\nhost = ""', "headgate.toml:2: server.host: expected text, got an empty one."),
+        (
+            b'[server]\nhost = "a b"',
+            "headgate.toml:2: server.host: expected an address or a host name, got 'a b'.",
+        ),
+        (
+            b'[server]\ncors_origins = ["https://a/"]',
+            (
+                "headgate.toml:2: server.cors_origins[0]: expected an origin such as https://app.example.com "
+                "(lower case, without a path), got 'https://a/'."
+            ),
+        ),
+        (
+            b'[server]\nlook = ["h:1"]',
+            "headgate.toml:2: server.look[0]: expected a URL such as http://127.0.0.1:8080, got 'h:1'.",
+        ),
+        (
+            b'[server]\napi_keys = ["a b"]',
+            "headgate.toml:2: server.api_keys: key 1 holds a space, or a character that no header may hold.",
+        ),
+        (
+            b'[aliases]\na = "b"\nb = "m"',
+            "headgate.toml:2: aliases.a: expected the name of a model, got another alias. Name the model itself.",
+        ),
+        (b'[aliases]\nb = "m"\na = ""', "headgate.toml:3: aliases.a: expected text, got an empty one."),
+        (b"[aliases]\na = 1", "headgate.toml:2: aliases.a: expected text, got a whole number."),
+        (
+            b'[[upstream]]\nurl = "http://x"\napi_key = "sesame"\napi_key_file = "f"',
+            "headgate.toml:4: upstream[0].api_key_file: the key is given twice, by api_key and api_key_file. Keep one.",
+        ),
+        (
+            b'[[upstream]]\nurl = "http://x"\napi_key_file = "f"',
+            "headgate.toml:3: upstream[0].api_key_file: the file f cannot be read from here.",
+        ),
+    ],
+)
+def test_a_fault_of_a_value_names_its_line(toml: bytes, message: str) -> None:
+    assert message == fault(toml)
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a\n", "ü"])
+def test_a_key_that_no_header_may_hold_is_refused_and_not_repeated(key: str) -> None:
+    with pytest.raises(ConfigError, match="the key in api_key is empty, or holds a space or a line end"):
+        request_headers(UpstreamConfig(name="u", url="http://h", api_key=key), {})
+
+
+def test_a_key_comes_from_one_place() -> None:
+    upstream = UpstreamConfig(name="u", url="http://h", api_key="sesame", api_key_env="KEY")
+
+    with pytest.raises(ConfigError, match="given twice, by api_key and api_key_env") as caught:
+        request_headers(upstream, {"KEY": "open"})
+
+    assert "sesame" not in str(caught.value)
+
+
+def test_an_engine_has_deadlines_of_its_own() -> None:
+    limits = UpstreamConfig(name="u", url="http://h", idle_s=7, total_s=9).limits(DEFAULTS)
+
+    assert (DEFAULTS.connect_s, 7, 9) == (limits.connect_s, limits.idle_s, limits.total_s)
+    assert UpstreamConfig(name="u", url="http://h").limits(DEFAULTS) is DEFAULTS
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "LOCALHOST.", "a.localhost", "::1", "[::1]"])
+def test_loopback_may_do_without_keys(host: str) -> None:
+    check_door(Config(host=host))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "gate.example", "127.0.0.1.example.com", "fe80::1%lo"])
+def test_other_addresses_need_keys(host: str) -> None:
+    check_door(Config(host=host, api_keys=("sesame",)))
+    with pytest.raises(ConfigError, match=r"expected API keys, since .+ can be reached from other machines"):
+        check_door(Config(host=host))

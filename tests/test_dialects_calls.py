@@ -45,7 +45,7 @@ TWO = [("a", "f", '{"x":1}'), ("b", "g", "{}")]
         pytest.param(
             [call(id="a", name="f"), {"tool_calls": [{"index": 0, "function": {"name": "", "arguments": '{"x":1}'}}]}],
             ONE,
-            [],
+            ["empty_dropped"],
             id="empty name in a fragment",
         ),
         pytest.param(

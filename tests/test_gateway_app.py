@@ -137,9 +137,9 @@ def test_another_method_is_refused_with_those_that_are_not(method: str, path: st
         (b"{", None),
         (b"[]", None),
         (b'{"model":"m"}', None),
-        (b'{"model":1,"messages":[]}', "model"),
-        (b'{"model":"m","messages":[]}', "messages"),
-        (b'{"model":"m","messages":[{"role":"user","content":1}]}', "messages[0].content"),
+        (b'{"model":1,"messages":[]}', "/model"),
+        (b'{"model":"m","messages":[]}', "/messages"),
+        (b'{"model":"m","messages":[{"role":"user","content":1}]}', "/messages/0/content"),
     ],
 )
 def test_a_request_that_cannot_be_read_is_a_400_that_names_the_field(body: bytes, param: str | None) -> None:
@@ -148,7 +148,7 @@ def test_a_request_that_cannot_be_read_is_a_400_that_names_the_field(body: bytes
             reply = await client.ask("POST", "/v1/chat/completions", body)
 
             assert (400, "invalid_request") == (reply.status, reply.json()["error"]["code"])
-            assert param in {None, str(reply.json()["error"]["param"]).replace("[...]", "[0]")}
+            assert param in {None, reply.json()["error"]["param"]}
             assert 0 == engines[0].connections
 
     asyncio.run(main())
@@ -168,7 +168,9 @@ def test_a_body_over_the_limit_is_a_413_before_it_is_read() -> None:
 def test_a_body_of_unknown_length_is_cut_off_at_the_limit() -> None:
     async def main() -> None:
         async with gateway([HANG], limits=Limits(body_bytes_max=1000)) as (_, client):
-            client.writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+            client.writer.write(
+                b"POST /chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+            )
             client.writer.write(b"3e9\r\n" + b"x" * 1001 + b"\r\n")
 
             assert 413 == (await client.reply()).status

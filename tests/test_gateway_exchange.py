@@ -50,7 +50,17 @@ _FIELDS = ("content", "reasoning_content", "tool_calls", "finish_reason")
 
 
 def expected_of(fixture: Fixture) -> list[dict[str, Any]]:
-    return [{field: message[field] for field in _FIELDS} for message in fixture.messages or ()]
+    """The messages as this surface has them: a finish that nobody knows is a stop."""
+    messages = [{field: message[field] for field in _FIELDS} for message in fixture.messages or ()]
+    return [{**message, "finish_reason": message["finish_reason"].replace("unknown", "stop")} for message in messages]
+
+
+def ends_inside_a_call(fixture: Fixture) -> bool:
+    """Whether a client would run a call that was cut, since the finish does not say that something is missing."""
+    missing = ("length", "content_filter")
+    return any(
+        message["incomplete_calls"] and message["finish_reason"] not in missing for message in fixture.messages or ()
+    )
 
 
 def messages_of(reply: Reply) -> list[dict[str, Any]]:
@@ -88,7 +98,10 @@ def test_every_recorded_reply_leaves_in_contract_and_comes_to_its_message(name: 
                     assert "upstream" in error_of(streamed_reply)["code"], fixture.folder.name
                     assert "upstream" in error_of(whole)["code"], fixture.folder.name
                 else:
-                    assert "[DONE]" == streamed_reply.records()[-1], fixture.folder.name
+                    if ends_inside_a_call(fixture):
+                        assert "tool_call_incomplete" == error_of(streamed_reply)["code"], fixture.folder.name
+                    else:
+                        assert "[DONE]" == streamed_reply.records()[-1], fixture.folder.name
                     assert [] == compare(messages_of(whole), expected_of(fixture)), fixture.folder.name
 
     asyncio.run(main())
@@ -154,7 +167,7 @@ def test_ollamas_lines_become_the_same(*, stream: bool) -> None:
 
 def test_what_a_dialect_drops_is_named_in_a_header() -> None:
     done = b'{"message":{"content":"ok"},"done":true}\n'
-    dropped: dict[str, Any] = {"logit_bias": {"1": 2}, "a\r\nb: c": 1}
+    dropped: dict[str, Any] = {"parallel_tool_calls": False, "a\r\nb: c": 1}
 
     async def main() -> None:
         async with gateway(streamed(done), dialect="ollama") as (_, client):
@@ -162,7 +175,7 @@ def test_what_a_dialect_drops_is_named_in_a_header() -> None:
             whole = await client.chat(stream=False, user="me")
             silent = await client.chat()
 
-        assert "logit_bias, a%0D%0Ab%3A%20c" == reply.headers["x-headgate-dropped"]
+        assert "parallel_tool_calls, a%0D%0Ab%3A%20c" == reply.headers["x-headgate-dropped"]
         assert "user" == whole.headers["x-headgate-dropped"]
         assert "x-headgate-dropped" not in silent.headers
 
@@ -276,7 +289,7 @@ def test_what_the_engine_cannot_do_is_refused_before_it_is_asked() -> None:
         async with gateway([HANG], dialect="ollama") as (engine, client):
             reply = await client.chat(n=2)
 
-            assert (400, "unsupported", "n") == (reply.status, error_of(reply)["code"], error_of(reply)["param"])
+            assert (400, "unsupported", "/n") == (reply.status, error_of(reply)["code"], error_of(reply)["param"])
             assert 0 == engine.connections
 
     asyncio.run(main())

@@ -17,10 +17,11 @@ SOURCE = Path(__file__).parents[1] / "src"
 ROWS = (
     (0, "_version events limits repairs"),
     (0, "errors messages"),
-    (1, "framing markup"),
+    (1, "framing markup strict_json"),
     (2, "accumulate conform dialects surfaces"),
     (3, "auto"),
     (3, "agent cassette config routing translator"),
+    (3, "discovery"),
     (4, "library"),  # draws ids and reads the clock, so that the layers below need not
     (4, "headgate"),  # the public library: the package's own __init__
     (4, "demo observe store tools traces upstream"),

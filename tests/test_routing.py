@@ -74,3 +74,28 @@ def test_a_hundred_names_are_not_listed() -> None:
 def test_when_no_engine_told_anything_the_message_asks_whether_they_run() -> None:
     with pytest.raises(RequestError, match=r"No engine reported any; are they running\?"):
         choose("m", [Upstream("a"), Upstream("b")], {})
+
+
+ALIASES = {"fast": "b/small", "best": "large", "a/odd": "large"}
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "why"),
+    [
+        ("fast", Target("b", "small"), "an alias may name the upstream"),
+        ("best", Target("b", "large"), "or leave that to what is known"),
+        ("a/odd", Target("b", "large"), "it goes before a prefix"),
+        ("small", Target("a", "small"), "and changes nothing else"),
+    ],
+)
+def test_an_alias_stands_for_its_model(model: str, target: Target, why: str) -> None:
+    assert target == choose(model, TWO, KNOWN, ALIASES), why
+
+
+def test_an_alias_counts_with_a_single_upstream_too() -> None:
+    assert "large" == choose("best", ALONE, {}, ALIASES).model
+
+
+def test_near_names_are_aliases_too() -> None:
+    with pytest.raises(RequestError, match=r"There are fast and 7 more\."):
+        choose("fasd", TWO, KNOWN, ALIASES)

@@ -145,7 +145,7 @@ def test_a_request_of_ours_that_is_wrong_names_the_field(demo: openai.OpenAI) ->
     with pytest.raises(openai.BadRequestError) as caught:
         demo.chat.completions.create(model=DEMO_MODEL, messages=[])
 
-    assert ("messages", "invalid_request") == (caught.value.param, caught.value.code)
+    assert ("/messages", "invalid_request") == (caught.value.param, caught.value.code)
 
 
 def test_a_connection_serves_many_requests() -> None:

@@ -79,6 +79,24 @@ async def respond(scope: Scope, send: Send, status: int, body: bytes, more: Iter
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
+async def respond_empty(send: Send, headers: Headers) -> None:
+    """Send a reply that has no body at all (HTTP 204)."""
+    head = {"type": "http.response.start", "status": 204, "headers": [(b"cache-control", b"no-cache"), *headers]}
+    await send(head)
+    await send({"type": "http.response.body", "body": b""})
+
+
+def with_headers(send: Send, more: Headers) -> Send:
+    """A `send` that adds headers to every reply's head."""
+
+    async def adding(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", []), *more]}
+        await send(message)
+
+    return adding
+
+
 def _too_large(bytes_max: int) -> RequestError:
     sentence = f"expected a request body of at most {bytes_max:,} bytes (limits.body_bytes_max), got more."
     return RequestError("body_too_large", sentence)

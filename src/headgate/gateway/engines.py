@@ -9,7 +9,7 @@ from headgate.config import Config, UpstreamConfig, request_headers
 from headgate.dialects import dialect
 from headgate.dialects.base import Dialect
 from headgate.errors import ConfigError, UsageError
-from headgate.limits import Limits
+from headgate.limits import DEFAULTS, Limits
 from headgate.markup import families
 from headgate.markup.family import Family
 from headgate.upstream.base import Upstream
@@ -17,12 +17,13 @@ from headgate.upstream.http import HttpUpstream
 
 
 class Engine(NamedTuple):
-    """One engine that can be asked."""
+    """One engine that can be asked. `limits` are the gateway's, with its own deadlines."""
 
     config: UpstreamConfig
     upstream: Upstream
     dialect: Dialect
     families: Sequence[Family]
+    limits: Limits = DEFAULTS
 
     @property
     def name(self) -> str:
@@ -51,11 +52,12 @@ def engines(
 def _engine(
     config: UpstreamConfig, given: Mapping[str, Upstream], environ: Mapping[str, str], limits: Limits
 ) -> Engine:
+    own = config.limits(limits)
     try:
         upstream = given.get(config.name) or HttpUpstream(
-            config.name, config.base_url, headers=request_headers(config, environ), limits=limits
+            config.name, config.base_url, headers=request_headers(config, environ), limits=own
         )
-        return Engine(config, upstream, dialect(config.dialect), families(config.markup))
+        return Engine(config, upstream, dialect(config.dialect), families(config.markup), own)
     except ConfigError:
         raise
     except UsageError as error:

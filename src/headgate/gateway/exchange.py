@@ -1,4 +1,4 @@
-"""One request's life: the engine's bytes are pushed in, the client's bytes go out, and every end is one of four.
+"""One request's life: the engine's bytes are pushed in, the client's bytes go out, and every end is settled.
 
 Strategy: a plain call from each read to at most one write; time passes only in `tick`. Until the client has a head a
 failure is an HTTP status, afterwards an error frame. The client's side can be over before the engine's: what still
@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Concatenate, ParamSpec, TypeVar
 
 from headgate.errors import PeerError, UpstreamError
-from headgate.events import StreamError
-from headgate.gateway.asgi import json_headers
-from headgate.gateway.fault import internal
+from headgate.gateway.answer import Answer
+from headgate.gateway.fault import internal, late_end, late_event
 from headgate.gateway.lane import Lane
-from headgate.gateway.plan import Plan, failure
+from headgate.gateway.plan import Plan, wait
+from headgate.gateway.policy import Entry, MemoryPolicy, Outcome
+from headgate.gateway.running import Running
 from headgate.gateway.ticker import Ticker
 from headgate.limits import Limits
 from headgate.upstream.base import Call
-
-logger = logging.getLogger("headgate")
 
 _REFUSAL_BYTES_MAX = 64 * 1024
 """Of an engine's error page; llama-server's longest is a few hundred bytes, a proxy's HTML a few thousand."""
@@ -41,15 +39,6 @@ class Stage(Enum):
     RELAYING = "relaying"  # what comes is translated
     DRAINING = "draining"  # the client has everything; the rest is dropped
     OVER = "over"  # nothing more comes
-
-
-class Outcome(Enum):
-    """How the client's side ended."""
-
-    OK = "ok"  # the reply is whole
-    CLIENT_GONE = "client_gone"  # the client left first
-    UPSTREAM_FAILED = "upstream_failed"  # the client was told a failure of the engine
-    INTERRUPTED = "interrupted"  # the client was told a failure of ours
 
 
 def _never_raises(
@@ -75,29 +64,48 @@ class Exchange:
         lane: the client.
         limits: the deadlines.
         ticker: calls `tick`.
+        entry: what is known of the request; it is settled here. Without one nobody is told.
+        running: holds the exchange until its client's side has its end.
     """
 
-    def __init__(self, plan: Plan, lane: Lane, limits: Limits, ticker: Ticker) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        lane: Lane,
+        limits: Limits,
+        ticker: Ticker,
+        *,
+        entry: Entry | None = None,
+        running: Running | None = None,
+    ) -> None:
         self.stage = Stage.WAITING
-        self.outcome: Outcome | None = None
         self._plan = plan
         self._translator = plan.translator
-        self._lane = lane
+        self._answer = Answer(plan, lane, entry or Entry(MemoryPolicy(), plan.surface.name))
         self._limits = limits
         self._ticker = ticker
+        self._running = Running() if running is None else running  # an empty one is false
         self._call: Call | None = None
         self._status = 0
+        self._headers: Sequence[tuple[str, str]] = ()
         self._refusal: list[bytes] = []
         self._bytes = 0
         self._paused = False
         self._heard = self._told = False  # since the last tick
-        self._heard_s = self._told_s = 0.0
+        self._asked_s = self._heard_s = self._told_s = 0.0
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the client's side ended, if it has."""
+        return self._answer.outcome
 
     def open(self) -> None:
         """Ask the engine. Call it in a running event loop, and run the lane afterwards."""
-        self._heard_s = self._told_s = asyncio.get_running_loop().time()
+        self._asked_s = self._heard_s = self._told_s = asyncio.get_running_loop().time()
         self._call = self._plan.upstream.open(self._plan.request, self)
+        self._answer.rest()
         self._ticker.add(self)
+        self._running.add(self)
 
     # The upstream calls these.
 
@@ -105,24 +113,23 @@ class Exchange:
     def head(self, status: int, headers: Sequence[tuple[str, str]], /) -> None:
         """The engine's reply begins."""
         self._heard = True
-        self._status = status
+        self._status, self._headers = status, headers
         self.stage = Stage.RELAYING if 200 <= status < 300 else Stage.REFUSED
-        coding = next((value for name, value in headers if name == "content-encoding"), "identity")
-        if coding.lower() != "identity":
-            engine = f"{self._plan.upstream.name}, which was asked for it so"
-            sentence = (
-                f"expected an uncompressed reply from {engine}, got content-encoding {coding[:20]}. See its proxy."
-            )
-            self._fail(UpstreamError("upstream_protocol", sentence))
+        error = self._plan.no_reply(status, headers)
+        if error is not None:
+            self._fail(error)
 
     @_never_raises
     def data(self, data: bytes, /) -> None:
         """Translate one read, and write once."""
         if self.stage is Stage.RELAYING:
-            self._heard = True
+            # After its finish an engine is given a time, however much it says in it.
+            self._heard = self._heard or not self._translator.finished
             if not self._plan.streamed and self._is_too_large(data):
                 return
+            self._answer.work()
             self._emit(self._translator.feed(data))
+            self._answer.rest()
         elif self.stage is Stage.REFUSED:
             self._refusal.append(data)
             self._bytes += len(data)
@@ -168,7 +175,7 @@ class Exchange:
 
     def gone(self) -> None:
         """The client is gone: so is the reason to ask."""
-        self._settle(Outcome.CLIENT_GONE)
+        self._answer.gone()
         self._leave_engine()
 
     # The ticker calls this.
@@ -179,15 +186,30 @@ class Exchange:
         self._heard_s = now_s if self._heard else self._heard_s
         self._told_s = now_s if self._told else self._told_s
         self._heard = self._told = False
+        waited_s = now_s - self._asked_s
         is_silent = now_s - self._heard_s >= self._limits.after_finish_s and not self._paused
-        if self.stage is Stage.DRAINING and is_silent:
-            self._leave_engine()
+        if self.stage is Stage.DRAINING:
+            if is_silent:
+                self._leave_engine()
+        elif self._limits.total_s is not None and waited_s >= self._limits.total_s:
+            self._fail(late_end(self._plan.upstream.name, self._limits.total_s))
         elif self.stage is Stage.REFUSED and is_silent:
             self._refuse()
         elif self.stage is Stage.RELAYING and is_silent and self._translator.finished:
             self._conclude()
+        elif self.stage is Stage.RELAYING and waited_s >= self._limits.first_byte_s and not self._plan.watch.heard:
+            self._fail(late_event(self._plan.upstream.name, self._limits.first_byte_s))
         elif self._plan.streamed and now_s - self._told_s >= self._limits.keepalive_s and not self._paused:
             self._keep_alive()
+
+    # Whoever ends the gateway calls the first of these.
+
+    @_never_raises
+    def interrupt(self, error: PeerError, /) -> None:
+        """End the client's side with this error, and leave the engine. Of what is over, this is nothing."""
+        self._leave_engine()
+        if self.outcome is None:
+            self._end_with(Outcome.INTERRUPTED, error)
 
     def broken(self, fault: Exception, /) -> None:
         """A fault of ours: end with it."""
@@ -195,21 +217,20 @@ class Exchange:
         self._leave_engine()
         if self.outcome is not None:
             return
-        self._settle(Outcome.INTERRUPTED)
         try:
             # The decoder may be what failed, so its translator is not asked again.
-            self._tell_failure(error, self._plan.encoder.feed)
+            self._answer.fail(Outcome.INTERRUPTED, error, self._plan.encoder.feed, [])
         except Exception as second:
             internal(second)
-            self._lane.cut()
+            self._answer.cut()
 
     # The client's side.
 
     def _emit(self, out: bytes) -> None:
         """Write what was translated; a failure before the reply's first word becomes a status."""
         watch = self._plan.watch
-        if watch.error is not None and not self._lane.started and not (self._plan.streamed and watch.begun):
-            self._fail(failure(watch.error))
+        if watch.error is not None and not self._answer.begun and not (self._plan.streamed and watch.begun):
+            self._fail(self._plan.failure(watch.error))
             return
         if out:
             self._tell(out)
@@ -217,40 +238,28 @@ class Exchange:
             self._finish()
 
     def _tell(self, out: bytes) -> None:
-        if not self._lane.started:
-            self._lane.start(200, self._plan.headers(out))
         self._told = True
-        self._lane.write(out)
+        self._answer.write(out)
 
     def _finish(self) -> None:
         """The client's terminal is written."""
-        self._lane.end(clean=not self._translator.failed)
         if self._translator.failed:
-            self._settle(Outcome.UPSTREAM_FAILED)
-            error = self._plan.watch.error
-            logger.warning("%s: %s", self._plan.upstream.name, error.code if error else "tool_call_incomplete")
+            self._answer.broke()
             self._leave_engine()
             return
-        self._settle(Outcome.OK)
+        self._answer.finish()
+        self._running.discard(self)
         self.stage = Stage.DRAINING
         if self._paused:
             self.resume()
 
     def _fail(self, error: PeerError) -> None:
-        self._settle(Outcome.UPSTREAM_FAILED)
-        logger.warning("%s: %s (HTTP %d)", self._plan.upstream.name, error.code, error.status)
         self._leave_engine()
-        self._tell_failure(error, lambda events: self._translator.fail(events[0]))
+        self._end_with(Outcome.UPSTREAM_FAILED, error)
 
-    def _tell_failure(self, error: PeerError, frame: Callable[[list[StreamError]], bytes]) -> None:
-        if self._lane.started:
-            self._lane.write(frame([error.event()]))
-            self._lane.end(clean=False)
-        else:
-            status, body = self._plan.surface.error(error)
-            self._lane.start(status, json_headers(body))
-            self._lane.write(body)
-            self._lane.end(clean=True)
+    def _end_with(self, outcome: Outcome, error: PeerError) -> None:
+        more = wait(self._status, self._headers) if error.status == self._status else []
+        self._answer.fail(outcome, error, lambda events: self._translator.fail(events[0]), more)
 
     def _refuse(self) -> None:
         self._fail(self._plan.refusal(self._status, b"".join(self._refusal)))
@@ -274,16 +283,14 @@ class Exchange:
         """Nothing more is wanted; of a call that is over, the abort is nothing."""
         self.stage = Stage.OVER
         self._ticker.discard(self)
+        self._running.discard(self)
         if self._call is not None:
             self._call.abort()
 
     def _conclude(self) -> None:
         """Nothing more will come from the engine, or is waited for."""
+        self._answer.work()
         self._emit(self._translator.close())
         if self.outcome is None:
             raise RuntimeError("a decoder or an encoder was closed and gave no end")
         self._leave_engine()
-
-    def _settle(self, outcome: Outcome) -> None:
-        """Note how the client's side ended; only the first time counts."""
-        self.outcome = self.outcome or outcome

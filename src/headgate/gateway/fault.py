@@ -1,11 +1,14 @@
-"""A fault of our own -> a line for whoever runs the gateway, and the error that the client is told."""
+"""A fault of our own, or a deadline of an exchange -> the error that the client is told.
+
+Strategy: a fault of ours is also a line for whoever runs the gateway, with a trace and without a value.
+"""
 
 from __future__ import annotations
 
 import logging
 import traceback
 
-from headgate.errors import PeerError
+from headgate.errors import PeerError, UpstreamError
 
 logger = logging.getLogger("headgate")
 
@@ -16,3 +19,20 @@ def internal(fault: Exception, /) -> PeerError:
     logger.error("%s while a request was answered; please report this.\n%s", type(fault).__name__, trace)
     sentence = f"Headgate itself failed ({type(fault).__name__}); its log says where. Please report it."
     return PeerError("internal", sentence)
+
+
+def late_event(name: str, first_byte_s: float, /) -> UpstreamError:
+    """The error for an engine that sends bytes, such as comments, but no event."""
+    limit = f"{first_byte_s:g} s (limits.first_byte_s)"
+    next_step = "The engine may be reading a long prompt; see its log, or raise the limit."
+    sentence = f"expected the first event from {name} within {limit}, got only keep-alives. {next_step}"
+    return UpstreamError("upstream_timeout", sentence)
+
+
+def late_end(name: str, total_s: float, /) -> UpstreamError:
+    """The error for `total_s`."""
+    limit = f"{total_s:g} s (limits.total_s)"
+    next_step = "Ask for fewer tokens, or raise the limit."
+    return UpstreamError(
+        "upstream_timeout", f"expected the whole reply of {name} within {limit}, got none. {next_step}"
+    )

@@ -161,7 +161,12 @@ class AsgiLane:
         self._waiting_bytes = 0
         if ended and not self._clean:
             self._offered("close_after")()
-        await self._carry({"type": "http.response.body", "body": data, "more_body": not ended})
+        # A host waits between two messages, never within one: a large one would hide whether its client reads.
+        size = self._limits.write_bytes_mark
+        last = max(0, len(data) - 1) // size * size
+        for start in range(0, last, size):
+            await self._carry({"type": "http.response.body", "body": data[start : start + size], "more_body": True})
+        await self._carry({"type": "http.response.body", "body": data[last:], "more_body": not ended})
         if ended:
             self._over = True
         elif self._paused and not self._waiting_bytes:

@@ -19,6 +19,7 @@ from headgate.errors import UpstreamError
 from headgate.gateway.engines import Engine
 from headgate.limits import Limits
 from headgate.messages import HttpRequest
+from headgate.routing import not_found
 from headgate.upstream.base import Reply
 
 _FRESH_S = 5.0
@@ -58,11 +59,13 @@ class Models:
     Args:
         engines: in the order of configuration.
         limits: `models_s`.
+        aliases: names that clients may use, and the models that they stand for.
     """
 
-    def __init__(self, engines: Sequence[Engine], limits: Limits) -> None:
+    def __init__(self, engines: Sequence[Engine], limits: Limits, aliases: Mapping[str, str] | None = None) -> None:
         self._engines = engines
         self._limits = limits
+        self._aliases = aliases or {}
         self._reported: dict[str, tuple[Model, ...]] = {}
         self._alive: set[str] = set()
         self._looked_s = float("-inf")
@@ -76,6 +79,11 @@ class Models:
             for name, models in self._reported.items()
         }
 
+    @property
+    def alive(self) -> frozenset[str]:
+        """The engines that answered when they were asked last."""
+        return frozenset(self._alive)
+
     async def look(self) -> None:
         """Ask every engine, unless that was done a moment ago."""
         async with self._lock:  # who comes meanwhile gets the same answer
@@ -84,15 +92,47 @@ class Models:
                 await asyncio.gather(*(self._ask(engine) for engine in self._engines))
                 self._looked_s = asyncio.get_running_loop().time()
 
+    def adopt(self, before: Models) -> None:
+        """Take over what engines said before a reload, of those that stay."""
+        upstreams = {engine.name: engine.upstream for engine in before._engines}
+        stay = {engine.name for engine in self._engines if upstreams.get(engine.name) is engine.upstream}
+        self._reported = {name: models for name, models in before._reported.items() if name in stay}
+
     async def listing(self) -> bytes:
-        """The body of `GET /v1/models`: each id once; a later engine's twin has its prefix."""
+        """The body of `GET /v1/models`: each id once; a later engine's twin has its prefix; aliases come last."""
         await self.look()
+        return msgspec.json.encode({"object": "list", "data": list(self._listed().values())})
+
+    async def one(self, name: str) -> bytes:
+        """The body of `GET /v1/models/{name}`, for every name that a request may use.
+
+        Raises:
+            RequestError: `model_not_found`, with near names.
+        """
+        await self.look()
+        found = self._listed().get(name) or self._named(name)
+        if found is None:
+            raise not_found(name, self._engines, self.known, self._aliases)
+        return msgspec.json.encode(found)
+
+    def _listed(self) -> dict[str, dict[str, Any]]:
         listed: dict[str, dict[str, Any]] = {}
         for engine in self._engines:
             for model in self._models_of(engine):
                 id_ = f"{engine.name}/{model.id}" if model.id in listed else model.id
-                listed[id_] = {"id": id_, "object": "model", "created": model.created_s, "owned_by": engine.name}
-        return msgspec.json.encode({"object": "list", "data": list(listed.values())})
+                listed[id_] = _entry(id_, model, engine)
+        for alias in self._aliases:
+            listed.setdefault(alias, _entry(alias, Model(alias), None))
+        return listed
+
+    def _named(self, name: str) -> dict[str, Any] | None:
+        """A model under a name that the list leaves out: an engine's prefix, or another name of the engine's own."""
+        for engine in self._engines:
+            wanted = {name, name.removeprefix(f"{engine.name}/")}
+            for model in self._models_of(engine):
+                if wanted & {model.id, *model.aliases}:
+                    return _entry(name, model, engine)
+        return None
 
     def _models_of(self, engine: Engine) -> list[Model]:
         reported = self._reported[engine.name] if engine.name in self._alive else ()
@@ -110,6 +150,11 @@ class Models:
             return  # dead, or no such list; its configured models remain
         self._reported[engine.name] = models
         self._alive.add(engine.name)
+
+
+def _entry(id_: str, model: Model, engine: Engine | None) -> dict[str, Any]:
+    owner = "headgate" if engine is None else engine.name
+    return {"id": id_, "object": "model", "created": model.created_s, "owned_by": owner}
 
 
 def _read_openai(reply: Reply) -> tuple[Model, ...]:

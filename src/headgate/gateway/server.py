@@ -1,34 +1,40 @@
-"""uvicorn, with what it lacks: sockets bound before anything is promised, and a way to close or cut a connection.
+"""uvicorn, with what it lacks: sockets bound before anything is promised, a drain, a way to cut a connection.
 
-Strategy: the protocol class adds an ASGI scope extension; everything else of it is uvicorn's.
+Strategy: the protocol class adds an ASGI scope extension, and guards (`guards.py`); all else of it is uvicorn's.
 Spec: https://asgi.readthedocs.io/en/latest/extensions.html
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import math
 import os
 import socket
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from headgate.config_values import DRAIN_S
 from headgate.errors import ConfigError
+from headgate.gateway.app import Gateway, shutting_down
+from headgate.gateway.guards import Guarded
 from headgate.gateway.lane import EXTENSION
+from headgate.limits import DEFAULTS, Limits
 
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
 """How long an idle client's connection is kept; nginx's keepalive_timeout."""
-_GRACE_S = 8
-"""How long running streams may go on after SIGTERM; `docker stop` kills after 10."""
+_FAREWELL_S = 1
+"""How long the last words to clients may take, after the drain time; `docker stop` kills after 10 s in all."""
 _NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """`localhost` has an IPv6 address in many places where the system has none."""
 
 
-class Protocol(HttpToolsProtocol):
-    """uvicorn's, with the scope extension that `lane.AsgiLane` knows."""
+class Protocol(Guarded):
+    """uvicorn's with guards, and the scope extension that `lane.AsgiLane` knows."""
 
     def on_headers_complete(self) -> None:
         """Offer the extension; the task that reads it has not begun yet."""
@@ -43,23 +49,69 @@ class Protocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which tells when it has started: from then on signals end it in an orderly way."""
+    """uvicorn's, which tells when it has started and drains the gateway: from then on signals end it in order.
 
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+    The first signal closes the listener; what runs has `drain_s`, then each client is told that we stop. The second
+    signal ends at once.
+
+    Args:
+        config: uvicorn's.
+        on_start: is called once clients are served.
+        drained: what is drained; None for other apps.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None], drained: Gateway | None = None) -> None:
         super().__init__(config)
         self._on_start = on_start
+        self._drained = drained
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and tell."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._on_start()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, let what runs end, then tell the rest."""
+        alarm = None
+        if self._drained is not None:
+            self._drained.drain()
+            alarm = self._loop.call_later(self._drained.config.drain_s, self._stop, self._drained)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; when told so again, at once."""
+        again = self.should_exit
+        super().handle_exit(sig, frame)
+        if again:
+            self.force_exit = True
+            self._loop.call_soon_threadsafe(self._abort)
+
+    def _stop(self, gateway: Gateway) -> None:
+        gateway.stop()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Guarded):
+                connection.give_up(shutting_down())
+
+    def _abort(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
 
 def make_server(app: Any, *, log_level: str = "warning", on_start: Callable[[], None] = lambda: None) -> Server:
-    """Make a server for an ASGI app; `server.run(sockets=listen(host, port))` serves until SIGINT or SIGTERM."""
+    """Make a server for an ASGI app; `server.run(sockets=listen(host, port))` serves until SIGINT or SIGTERM.
+
+    A `Gateway` brings its own limits and its drain time; other apps get the defaults.
+    """
+    gateway = app if isinstance(app, Gateway) else None
+    drain_s = DRAIN_S if gateway is None else gateway.config.drain_s
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=_protocol(DEFAULTS if gateway is None else gateway.limits),
         ws="none",
         interface="asgi3",
         lifespan="on",
@@ -70,9 +122,16 @@ def make_server(app: Any, *, log_level: str = "warning", on_start: Callable[[], 
         proxy_headers=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_graceful_shutdown=math.ceil(drain_s + _FAREWELL_S),
     )
-    return Server(config, on_start)
+    return Server(config, on_start, gateway)
+
+
+def _protocol(of_limits: Limits) -> type[Protocol]:
+    class Limited(Protocol):
+        limits = of_limits
+
+    return Limited
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -122,7 +181,8 @@ def _close(sockets: list[socket.socket]) -> None:
 
 
 def _listening(family: int, address: tuple[Any, ...]) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns off Nagle's delay only for sockets that say their protocol; without it small writes wait 40 ms.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # elsewhere it would let two programs listen on one port
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -26,7 +26,8 @@ class Ticker:
     """
 
     def __init__(self, limits: Limits) -> None:
-        shortest_s = min(limits.keepalive_s, limits.after_finish_s, limits.write_stall_s)
+        waits_s = limits.keepalive_s, limits.after_finish_s, limits.write_stall_s, limits.first_byte_s
+        shortest_s = min(waits_s if limits.total_s is None else (*waits_s, limits.total_s))
         self._sweep_s = min(_SWEEP_S_MAX, shortest_s / 4)
         self._ticking: set[Ticking] = set()
         self._timer: asyncio.TimerHandle | None = None

@@ -9,7 +9,10 @@
 
 A script is a list of steps: bytes are written as they are, a number waits so many seconds, an `asyncio.Event` waits
 until the test sets it, `HANG` waits until the client goes away, `CLOSE` and `CUT` end the connection. The steps hold
-the HTTP reply from its status line on; `streamed`, `plain` and `until_close` write that part.
+the HTTP reply from its status line on; `streamed`, `plain` and `until_close` write that part. A script may be endless
+(`itertools.repeat`): it goes on until the client has left.
+
+`cut` and `drip` make a faulty script of a good one; `headgate.testing.unreachable` has engines that nobody reaches.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from http import HTTPStatus
 from types import TracebackType
@@ -36,7 +39,7 @@ class Do(Enum):
 CLOSE, CUT, HANG = Do.CLOSE, Do.CUT, Do.HANG
 
 Step: TypeAlias = bytes | float | asyncio.Event | Do
-Script: TypeAlias = Sequence[Step]
+Script: TypeAlias = Iterable[Step]
 
 
 class Asked(NamedTuple):
@@ -198,7 +201,8 @@ class _Link(asyncio.Protocol):
         match step:
             case bytes():
                 transport.write(step)
-                await self._writable.wait()
+                # A transport that has failed takes everything and never asks to wait; an endless script would not end.
+                await (self._gone if transport.is_closing() else self._writable).wait()
                 self._engine.written_bytes += len(step)
             case asyncio.Event():
                 await self._either(step.wait())
@@ -267,3 +271,15 @@ def plain(body: bytes, status: int = 200, content_type: str = "application/json"
 def until_close(*steps: Step, content_type: str = "text/event-stream") -> list[Step]:
     """A reply that ends when the connection does."""
     return [head(content_type=content_type, connection="close"), *steps, CLOSE]
+
+
+def cut(script: Script, after_bytes: int, how: Do = CUT) -> list[Step]:
+    """The same reply, as far as its first bytes; then its connection ends. Pauses are left out."""
+    whole = b"".join(step for step in script if isinstance(step, bytes))
+    return [whole[:after_bytes], how]
+
+
+def drip(script: Script, every_s: float) -> list[Step]:
+    """The same reply, byte by byte."""
+    whole = b"".join(step for step in script if isinstance(step, bytes))
+    return [step for at in range(len(whole)) for step in (whole[at : at + 1], every_s)]

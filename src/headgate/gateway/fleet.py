@@ -1,0 +1,100 @@
+"""Everything that a reload replaces: the configuration, the engines that it names, and what they serve.
+
+Strategy: a `Fleet` never changes. A gateway reads its fleet once for each request, and a reload puts another in its
+place: an engine whose configuration is the same stays, with its connections; a running exchange keeps the one it has,
+whose idle connections then close by themselves (`Limits.pool_idle_s`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from weakref import WeakSet
+
+from headgate.config_values import Config, UpstreamConfig, request_headers
+from headgate.errors import RequestError
+from headgate.gateway.engines import Engine, engines
+from headgate.gateway.models import Models
+from headgate.limits import DEFAULTS, Limits
+from headgate.routing import choose
+from headgate.upstream.base import Upstream
+
+
+class Chosen(NamedTuple):
+    """Who answers a request, and the model to ask it for."""
+
+    engine: Engine
+    model: str
+
+
+class Fleet:
+    """The engines of one configuration.
+
+    Args:
+        config: what they were made of (`gateway.engines.engines`).
+        ready: the engines.
+        limits: of every exchange.
+        environ: where the keys of later configurations are read from; the process's environment by default.
+    """
+
+    def __init__(
+        self, config: Config, ready: Sequence[Engine], limits: Limits, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.config = config
+        self.ready = tuple(ready)
+        self.engines: Mapping[str, Engine] = {engine.name: engine for engine in ready}
+        self.models = Models(self.ready, limits, config.aliases)
+        self._limits = limits
+        self._environ = os.environ if environ is None else environ
+        self._retired: WeakSet[Upstream] = WeakSet()
+
+    def renewed(self, config: Config, upstreams: Mapping[str, Upstream] | None = None) -> Fleet:
+        """The fleet of another configuration; this one stays as it is. `upstreams` is as for `create_app`.
+
+        Raises:
+            ConfigError: if an engine cannot be used as it is configured.
+        """
+        given = {**self._staying(config), **(upstreams or {})}
+        fleet = Fleet(config, engines(config, given, self._environ, self._limits), self._limits, self._environ)
+        fleet.models.adopt(self.models)
+        fleet._retired = WeakSet({*self._retired, *self._upstreams()} - set(fleet._upstreams()))
+        return fleet
+
+    async def choose(self, model: str) -> Chosen:
+        """Choose who answers; if nobody is known to serve the model, the engines are asked for their models first.
+
+        Raises:
+            RequestError: `model_not_found`.
+        """
+        try:
+            return self._choose(model)
+        except RequestError:
+            await self.models.look()
+            return self._choose(model)
+
+    async def close(self) -> None:
+        """Close every upstream, those of running exchanges too."""
+        for upstream in (*self._upstreams(), *self._retired):
+            await upstream.close()
+
+    def _choose(self, model: str) -> Chosen:
+        target = choose(model, self.ready, self.models.known, self.config.aliases)
+        return Chosen(self.engines[target.upstream_name], target.model)
+
+    def _staying(self, config: Config) -> dict[str, Upstream]:
+        """What answers for the engines that are reached as before."""
+        before = {name: _way(engine.config, self._environ) for name, engine in self.engines.items()}
+        return {
+            one.name: self.engines[one.name].upstream
+            for one in config.upstreams
+            if before.get(one.name) == _way(one, self._environ)
+        }
+
+    def _upstreams(self) -> list[Upstream]:
+        return [engine.upstream for engine in self.ready]
+
+
+def _way(upstream: UpstreamConfig, environ: Mapping[str, str]) -> tuple[object, ...]:
+    """All that a connection to an engine depends on."""
+    return (upstream.base_url, request_headers(upstream, environ), upstream.limits(DEFAULTS))

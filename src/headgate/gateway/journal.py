@@ -1,0 +1,106 @@
+"""A settled request -> one line of JSON for whoever runs the gateway; and names that are safe in lines and headers.
+
+Strategy: the fields are an allowlist, so that no prompt, no key and no word of a model can be among them, and what
+comes from outside (a request id, a model's name, a principal) is made plain before it gets here or as it does.
+Spec: ours (`docs/reliability.md`)
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+from urllib.parse import quote
+
+import msgspec
+
+from headgate.library import new_id
+
+if TYPE_CHECKING:
+    from headgate.gateway.policy import Settlement
+
+logger = logging.getLogger("headgate.requests")
+logger.setLevel(logging.WARNING)  # a library does not log every request unless it is asked to: `write_to` asks
+
+_writing: set[logging.Handler] = set()
+_is_id = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
+"""Request ids as proxies make them: nginx's are 32 hexadecimal digits, Envoy's are UUIDs of 36 characters."""
+
+_NAME_CHARS_MAX = 256
+"""Of a model's name; the longest on Hugging Face have about 200 characters with their owner and file."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def request_id(given: str | None) -> str:
+    """The client's own id if it is short and plain, or else a new one."""
+    return given if given is not None and _is_id(given) else new_id("req_")
+
+
+def safe(name: str) -> str:
+    """A name that can stand in a header or a line: visible ASCII, everything else as `%XX`, cut at 256 characters."""
+    return quote(name[:_NAME_CHARS_MAX].encode("utf-8", "replace"), safe="/:@+._-~")[:_NAME_CHARS_MAX]
+
+
+def write_to(stream: TextIO) -> logging.Handler:
+    """Write each settled request to a stream, one line of JSON each, until `stop_writing` of what is returned."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    _writing.add(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    return handler
+
+
+def stop_writing(handler: logging.Handler) -> None:
+    """Take a handler off again; without any of ours, requests are logged as before."""
+    logger.removeHandler(handler)
+    _writing.discard(handler)
+    if not _writing:
+        logger.setLevel(logging.WARNING)
+        logger.propagate = True
+
+
+def write(settlement: Settlement, /) -> None:
+    """Log a settlement, if anybody wants to know."""
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("%s", line(settlement))
+
+
+def line(settlement: Settlement, /) -> str:
+    """One JSON object on one line, without what is empty."""
+    fields = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "request_id": settlement.request_id,
+        "principal": safe(settlement.principal),
+        "action": settlement.action,
+        "outcome": settlement.outcome.value,
+        "code": settlement.code,
+        "status": settlement.status,
+        "upstream": None if settlement.upstream is None else safe(settlement.upstream),
+        "model": settlement.model,
+        "first_byte_ms": _ms(settlement.started_s, settlement.first_byte_s),
+        "total_ms": _ms(settlement.started_s, settlement.ended_s),
+        "bytes_in": settlement.bytes_in,
+        "bytes_out": settlement.bytes_out,
+        "repairs": settlement.repairs,
+        **_tokens(settlement),
+    }
+    return _encode({name: value for name, value in fields.items() if value not in (None, "", {})}).decode()
+
+
+def _tokens(settlement: Settlement) -> dict[str, Any]:
+    usage = settlement.usage
+    if usage is None:
+        return {}
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+    }
+
+
+def _ms(since_s: float, until_s: float | None) -> float | None:
+    return None if until_s is None else round((until_s - since_s) * 1000, 3)
