@@ -39,7 +39,7 @@ changes: $(VENV)/.installed-dev ## the changelog fragments build, and a changed 
 	then $(BIN)/towncrier check --compare-with $(BASE); fi
 
 golden: $(VENV)/.installed-dev ## rewrite what is derived (events.jsonl of the fixtures, tables in docs/) for review
-	HEADGATE_GOLDEN=rewrite $(BIN)/pytest -q tests/test_golden.py tests/test_docs.py
+	HEADGATE_GOLDEN=rewrite $(BIN)/pytest -q tests/test_golden.py tests/test_docs.py tests/test_request_table.py tests/test_examples.py
 	@git --no-pager diff --stat -- tests/fixtures docs
 
 changelog: $(VENV)/.installed-dev ## move the fragments of changes/ into CHANGELOG.md, under the current version

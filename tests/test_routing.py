@@ -54,7 +54,7 @@ def test_an_unknown_model_is_refused_with_what_there_is() -> None:
     with pytest.raises(RequestError) as caught:
         choose("zzz", TWO, KNOWN)
 
-    assert ("model_not_found", 404, "model") == (caught.value.code, caught.value.status, caught.value.param)
+    assert ("model_not_found", 404, "/model") == (caught.value.code, caught.value.status, caught.value.param)
     assert (
         "no engine serves the model 'zzz'. There are mine, small, yours, b/odd, large. "
         "UPSTREAM/model asks one engine (a, b)."

@@ -76,7 +76,7 @@ class PeerError(HeadgateError):
         code: one of `CODES`.
         message: one or two sentences: what was expected, what came, where, the next step. Never a
             prompt and never a key.
-        param: the JSON path of the offending request field, if there is one.
+        param: the JSON pointer (RFC 6901) of the offending request field, if there is one.
         status: the HTTP status, if it is not the code's own.
         retryable: whether a retry may help, if it is not the code's own.
         vendor: the engine's own error value, as JSON text.

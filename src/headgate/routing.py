@@ -90,5 +90,5 @@ def not_found(
     return RequestError(
         "model_not_found",
         f"no engine serves the model {model[:100]!r}. {there_is} UPSTREAM/model asks one engine ({engines}).",
-        param="model",
+        param="/model",
     )

@@ -60,7 +60,7 @@ class Surface(Protocol):
         """Read a request. Header names are in lower case.
 
         Raises:
-            RequestError: naming the field, as a JSON path.
+            RequestError: naming the field, as a JSON pointer.
         """
         ...
 
