@@ -276,6 +276,32 @@ def test_a_client_that_goes_before_its_request_is_whole_is_settled_once() -> Non
     assert (Outcome.CLIENT_GONE, "cancelled", 0) == ended(life([HANG], play))
 
 
+def test_a_request_that_its_host_cancels_before_it_is_whole_is_settled_once() -> None:
+    """Some ASGI hosts cancel the app's task where others send `http.disconnect`."""
+
+    async def nothing_comes() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def nobody_hears(message: object) -> None:
+        raise AssertionError(message)
+
+    async def main() -> Settlement:
+        policy = MemoryPolicy()
+        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [(b"host", b"localhost")]}
+        task = asyncio.create_task(
+            gateway_of("http://127.0.0.1:9", Limits(), policy)(scope, nothing_comes, nobody_hears)
+        )
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        [settlement] = policy.settled
+        return settlement
+
+    assert (Outcome.CLIENT_GONE, "cancelled", 0) == ended(asyncio.run(main()))
+
+
 def test_a_client_that_goes_after_its_end_has_had_it() -> None:
     async def play(stage: Stage) -> None:
         await stage.client.chat()

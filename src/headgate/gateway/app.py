@@ -8,6 +8,7 @@ Spec: https://asgi.readthedocs.io/en/latest/specs/main.html
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -228,6 +229,10 @@ class Gateway:
             exchange = await self._begin(visit, lane)
         except ClientGoneError:
             visit.entry.gone()
+        except asyncio.CancelledError:
+            # Some hosts cancel instead of saying that the client is gone.
+            visit.entry.gone()
+            raise
         except PeerError as error:
             await self._turn_away(visit, error)
         except Exception as fault:
