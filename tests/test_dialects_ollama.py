@@ -156,6 +156,15 @@ def test_arguments_keep_the_text_of_the_object(arguments: str, expected: str, co
     assert [expected] == [call.arguments for call in calls]
 
 
+@pytest.mark.parametrize("arguments", [b'{"a":"\xff"}', b'"{\\"a\\":\\"\xff\\"}"'])
+def test_arguments_that_are_not_utf_8_are_repaired_and_named(arguments: bytes) -> None:
+    raw = json.dumps(line({"tool_calls": [called("@", id="x")]})).encode().replace(b'"@"', arguments)
+    message = message_of(ndjson(raw, DONE), "ollama")
+
+    assert ['{"a":"\ufffd"}'] == [call.arguments for call in message.tool_calls]
+    assert "text_replaced" in repairs_of(message)
+
+
 def test_absent_arguments_are_an_empty_object() -> None:
     message = message_of(ndjson(line({"tool_calls": [{"function": {"name": "f"}}, {}]}), DONE), "ollama")
 

@@ -88,6 +88,6 @@ def test_text_has_no_requests_but_its_errors_can_be_read() -> None:
     assert isinstance(Text().error(500, b"boom"), StreamError)
 
 
-@pytest.mark.parametrize(("head", "sure"), [(b"x", 1), (b" x", 1), (b"", 0), (b" \r\n", 0)])
+@pytest.mark.parametrize(("head", "sure"), [(b"x", 1), (b" x", 1), (b"", 0), (b" \r\n", 0), (b"\x0b", 1)])
 def test_it_takes_what_nobody_else_claims_but_not_nothing(head: bytes, sure: int) -> None:
     assert sure == Text().sniff(head)

@@ -348,14 +348,18 @@ def test_reading_is_linear(name: str, way: str) -> None:
 
 # Where every tag or record costs a look at the rest, only a large piece with many of them shows it.
 MANY = [
-    name for name in INPUTS if name.startswith(("Splitter, thoughts", "Splitter, harmony", "Splitter, ends in code"))
-]
-MANY += [
-    "Splitter, closers in code",
-    "Splitter, channels",
-    "Splitter, stripped tokens",
-    "Blocks, events",
-    "Reader, events",
+    *(
+        name
+        for name in INPUTS
+        if name.startswith(("Splitter, thoughts", "Splitter, harmony", "Splitter, ends in code"))
+    ),
+    *[
+        "Splitter, closers in code",
+        "Splitter, channels",
+        "Splitter, stripped tokens",
+        "Blocks, events",
+        "Reader, events",
+    ],
 ]
 
 

@@ -12,8 +12,8 @@ from headgate.markup.harmony_header import GLUED
 from headgate.markup.spans import Kind, Span
 from headgate.markup.think import PAIRS
 
-TAGS = [*PAIRS, *PAIRS.values(), *GLUED]
-TAGS += ["<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|end|>", "<|return|>", "<|call|>"]
+TOKENS = ["<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|end|>", "<|return|>", "<|call|>"]
+TAGS = [*PAIRS, *PAIRS.values(), *GLUED, *TOKENS]
 HEADERS = [
     "<|channel|>analysis<|message|>",
     "<|start|>assistant<|channel|>final<|message|>",

@@ -44,14 +44,18 @@ def read(
 def untyped(record: bytes, repairs: dict[str, str]) -> Any:
     """Read a record as plain JSON, with U+FFFD for what is not UTF-8; None if it is not JSON, or nested too deeply."""
     try:
-        text = record.decode("utf-8")
-    except UnicodeDecodeError:
-        text = record.decode("utf-8", "replace")
-        repairs["text_replaced"] = "bytes that are not UTF-8"
-    try:
-        return _without_surrogates(json.loads(text), repairs)
+        return _without_surrogates(json.loads(as_text(record, repairs)), repairs)
     except (ValueError, RecursionError):
         return None
+
+
+def as_text(data: bytes, repairs: dict[str, str]) -> str:
+    """Read UTF-8, with U+FFFD for what is none."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        repairs["text_replaced"] = "bytes that are not UTF-8"
+        return data.decode("utf-8", "replace")
 
 
 def _without_surrogates(value: Any, repairs: dict[str, str]) -> Any:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from headgate.dialects.base import Reading, RecordDecoder
-from headgate.dialects.lenient import read, untyped
+from headgate.dialects.lenient import as_text, read, untyped
 from headgate.dialects.logprobs import TokenLogprob
 from headgate.dialects.ollama_request import request
 from headgate.dialects.peer_error import error_of
@@ -159,8 +159,18 @@ class OllamaDecoder(RecordDecoder):
         function = call.function or _Function()
         key = self._calls = self._calls + 1
         self.writer.call_start(key, function.name or "", call.id)
-        self.writer.call_arguments(key, _arguments(function.arguments))
+        self.writer.call_arguments(key, self._arguments(function.arguments))
         self.writer.call_end(key)
+
+    def _arguments(self, raw: Raw | UnsetType) -> str:
+        """The arguments' JSON text, verbatim; some builds send the text itself, as a string."""
+        if raw is UNSET or bytes(raw) == b"null":
+            return ""
+        repairs: dict[str, str] = {}
+        value = untyped(bytes(raw), repairs) if bytes(raw).startswith(b'"') else as_text(bytes(raw), repairs)
+        for code, detail in repairs.items():
+            self.writer.repair(code, detail)
+        return str(value)
 
     def _done(self, line: _Line) -> None:
         timings = Timings(
@@ -175,14 +185,6 @@ class OllamaDecoder(RecordDecoder):
             self.writer.usage(Usage(line.prompt_eval_count, line.eval_count, timings=told))
         self.writer.finish(line.done_reason)
         self.writer.end()
-
-
-def _arguments(raw: Raw | UnsetType) -> str:
-    """The arguments' JSON text, verbatim; some builds send the text itself, as a string."""
-    if raw is UNSET or bytes(raw) == b"null":
-        return ""
-    text = bytes(raw).decode("utf-8", "replace")
-    return str(untyped(bytes(raw), {})) if text.startswith('"') else text
 
 
 def _ms(nanoseconds: int | None) -> float | None:

@@ -22,7 +22,7 @@ class Text:
 
     def sniff(self, head: bytes, /) -> int:
         """What nobody else claims; nothing at all is no text."""
-        return 1 if head.strip() else 0
+        return 1 if head.strip(b" \t\r\n") else 0
 
     def request(self, chat: ChatRequest, /) -> HttpRequest:
         """Bare text has no requests.
