@@ -42,7 +42,18 @@ def refusal(call: Any, *arguments: Any) -> str:
 
 @pytest.mark.parametrize(
     "host",
-    "localhost LOCALHOST localhost:4283 localhost. 127.0.0.1 127.0.0.1:1 127.9.9.9 [::1] [::1]:80 app.localhost".split(),
+    [
+        "localhost",
+        "LOCALHOST",
+        "localhost:4283",
+        "localhost.",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "127.9.9.9",
+        "[::1]",
+        "[::1]:80",
+        "app.localhost",
+    ],
 )
 def test_loopback_may_be_called_by_all_its_names(host: str) -> None:
     door().check_host(pairs(host=host))

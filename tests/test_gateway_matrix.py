@@ -22,9 +22,16 @@ PAGE, OTHER_PAGE = "https://chat.example", "https://evil.test"
 POSTED = sorted({path for one in surfaces().values() for path in one.paths})
 READ = ["/v1/models", "/v1/models/m", "/health", "/ready", "/openapi.json"]
 # What each route answers to a request that was let in: an empty object is nobody's request.
-ROUTES = {("POST", path): 400 for path in POSTED} | {("GET", path): 200 for path in READ}
-ROUTES |= {("GET", POSTED[0]): 405, ("POST", "/health"): 405, ("GET", "/nothing"): 404, ("POST", "/v1/models/"): 404}
-ROUTES |= {("OPTIONS", "/health"): 405, ("DELETE", "/v1/models/m"): 405}
+ROUTES = {
+    **{("POST", path): 400 for path in POSTED},
+    **{("GET", path): 200 for path in READ},
+    ("GET", POSTED[0]): 405,
+    ("POST", "/health"): 405,
+    ("GET", "/nothing"): 404,
+    ("POST", "/v1/models/"): 404,
+    ("OPTIONS", "/health"): 405,
+    ("DELETE", "/v1/models/m"): 405,
+}
 
 HOSTS = ["localhost", "127.0.0.1:80", "gate.example", "evil.test", "localhost.evil.test"]
 ORIGINS = [None, PAGE, OTHER_PAGE, "null"]

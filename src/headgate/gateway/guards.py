@@ -75,7 +75,7 @@ class Guarded(HttpToolsProtocol):
             self._enter(Stage.HEAD)
         self._wire_bytes += len(data)
         try:
-            self.parser.feed_data(data)
+            self.parser.feed_data(data)  # pyright: ignore[reportOptionalMemberAccess] - dropped with the connection
             self._check_sizes()
         except httptools.HttpParserUpgrade:
             self._finish_with_this()
@@ -119,12 +119,13 @@ class Guarded(HttpToolsProtocol):
         """Check the head before anything is started for it."""
         if len(self.url) + self._field_bytes > self.limits.request_head_bytes_max:
             raise self._too_long()
-        fault = _fault(self.parser.get_http_version(), self.url, self.headers)
+        version = self.parser.get_http_version()  # pyright: ignore[reportOptionalMemberAccess] - it is calling us
+        fault = _fault(version, self.url, self.headers)
         if fault:
             raise self._refused("invalid_request", fault)
         super().on_headers_complete()
         self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
-        if self.parser.get_http_version() == "1.0":
+        if version == "1.0":
             _without_chunks(self.cycle)
         self._enter(Stage.BODY)
         self._fields = self._field_bytes = 0
