@@ -6,14 +6,12 @@ A family is a module of this package (or an entry point of the group `headgate.m
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from headgate.errors import UsageError
+from headgate.plugins import plugins
 
 if TYPE_CHECKING:
     from headgate.markup.family import Family
@@ -40,11 +38,4 @@ def families(markup: str | Sequence[str]) -> tuple[Family, ...]:
 
 @cache
 def _known() -> dict[str, Family]:
-    found: dict[str, Family] = {}
-    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        family = getattr(importlib.import_module(f"{__name__}.{module}"), "FAMILY", None)
-        if family is not None:
-            found[family.name] = family
-    for entry in entry_points(group="headgate.markup"):
-        found[entry.name] = entry.load()
-    return found
+    return plugins(__name__, __path__, "FAMILY")

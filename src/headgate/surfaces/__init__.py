@@ -6,13 +6,11 @@ A surface is a module of this package (or an entry point of the group `headgate.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from headgate.errors import UsageError
+from headgate.plugins import plugins
 
 if TYPE_CHECKING:
     from headgate.surfaces.base import Surface
@@ -33,11 +31,4 @@ def surface(name: str) -> Surface:
 @cache
 def surfaces() -> dict[str, Surface]:
     """Every surface there is, by name."""
-    found: dict[str, Surface] = {}
-    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        candidate = getattr(importlib.import_module(f"{__name__}.{module}"), "SURFACE", None)
-        if candidate is not None:
-            found[candidate.name] = candidate
-    for entry in entry_points(group="headgate.surfaces"):
-        found[entry.name] = entry.load()
-    return found
+    return plugins(__name__, __path__, "SURFACE")

@@ -1,0 +1,27 @@
+"""A package's plug-ins: its own modules that export one name, and other packages' entry points."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from typing import Any
+
+
+def plugins(package: str, path: Iterable[str], export: str) -> dict[str, Any]:
+    """Return what was found, by name; other packages' come last and win.
+
+    Args:
+        package: the package's full name, which is the entry-point group's name too.
+        path: its `__path__`.
+        export: the name that a module exports to be one, such as `DIALECT`.
+    """
+    found: dict[str, Any] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(path)):
+        plugin = getattr(importlib.import_module(f"{package}.{module}"), export, None)
+        if plugin is not None:
+            found[plugin.name] = plugin
+    for entry in entry_points(group=package):
+        found[entry.name] = entry.load()
+    return found
