@@ -214,6 +214,17 @@ def test_no_finish_reason_is_no_end(stream: bytes) -> None:
         assert isinstance(events[-1], StreamError)
 
 
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_whole_reply_may_be_longer_than_a_line_of_a_stream(end: bytes) -> None:
+    """Its limit is `body_bytes_max`; some servers end it with a line end, which makes it no line of a stream."""
+    reply = {"choices": [{"index": 0, "message": {"content": "x" * 300}, "finish_reason": "stop"}]}
+    limits = Limits(line_bytes_max=100, body_bytes_max=1000)
+
+    message = headgate.collect([json.dumps(reply).encode() + end], "openai", limits=limits)
+
+    assert ("x" * 300, "stop", None) == (message.content, message.finish_reason, message.error)
+
+
 def test_a_later_empty_finish_does_not_hide_the_real_one() -> None:
     """Old Ollama sends one more empty chunk behind the finish; what the engine said first still holds."""
     message = message_of(sse(ROLE, TEXT, chunk({}, "length"), chunk({"content": ""}, "")) + DONE)

@@ -102,7 +102,9 @@ class Framing:
             held = b"".join(self._held)
             self._seen_line = True
             if _parses(held.partition(b"\n")[0]):
-                self._records, self._held = Records(self._limits), []
+                # A whole reply is one line too; whether a line end follows it must not decide what may be in it.
+                whole = msgspec.structs.replace(self._limits, line_bytes_max=self._limits.body_bytes_max)
+                self._records, self._held = Records(whole), []
                 return self.feed(held)
             self._held = [held]
         return []
