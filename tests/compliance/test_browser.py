@@ -35,7 +35,8 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium is installe
 
 # Each way a page has to make a browser send something. `told` is what the page learns of the reply.
 PAGE = """<!doctype html><title>a page</title><body><script>
-const gate = %(gate)s, body = JSON.stringify({model: "demo", messages: [{role: "user", content: "what is your name?"}]});
+const gate = %(gate)s;
+const body = JSON.stringify({model: "demo", messages: [{role: "user", content: "what is your name?"}]});
 const post = (type, mode) => ({method: "POST", mode, headers: {"content-type": type}, body});
 const ways = {
   "read the models": () => fetch(gate + "/v1/models"),
@@ -55,7 +56,8 @@ function form() {
     document.body.appendChild(frame);
     frame.onload = () => done(["sent", 0, false]);
     const form = document.body.appendChild(document.createElement("form"));
-    Object.assign(form, {method: "POST", action: gate + "/v1/chat/completions", enctype: "text/plain", target: "hidden"});
+    const action = gate + "/v1/chat/completions";
+    Object.assign(form, {method: "POST", action, enctype: "text/plain", target: "hidden"});
     const field = form.appendChild(document.createElement("input"));
     field.name = body.slice(0, -1) + ',"x":"'; field.value = '"}';
     form.submit();
