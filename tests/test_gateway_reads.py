@@ -193,6 +193,23 @@ def test_a_draining_gateway_says_so_and_begins_nothing() -> None:
     asyncio.run(main())
 
 
+def test_a_request_that_still_looks_for_its_model_when_all_is_over_asks_nobody() -> None:
+    async def main() -> None:
+        async with FakeEngine([HANG]) as first, FakeEngine(engine) as second:
+            app = app_of(first.url, second.url)
+            async with served(app) as url, connected(url) as client:
+                client.send_chat(model="plain")
+                while not second.asked:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                app.stop()
+                reply = await client.reply()
+
+            assert (503, "shutting_down") == (reply.status, reply.json()["error"]["code"])
+            assert {"GET"} == {asked.method for asked in (*first.asked, *second.asked)}
+
+    asyncio.run(main())
+
+
 PROGRAM = """
 import sys
 from headgate.config import Config, UpstreamConfig
