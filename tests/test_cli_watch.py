@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -51,10 +51,12 @@ class Stand:
         self._source = Source(str(self.file) if self.file.exists() else None, flag_layer(), environ)
         self._environ = environ
         self._demo = demo
+        self.before_watching: Callable[[], object] = lambda: None
 
     async def __aenter__(self) -> Self:
         found = self._source.read()
         chosen = await choose(found.settings.config, self._environ, own_port=1, demo=self._demo)
+        self.before_watching()
         self.watch = Watch(
             self.gateway,
             self._source,
@@ -119,6 +121,21 @@ def test_a_file_that_is_saved_without_a_change_is_no_reload(tmp_path: Path) -> N
             assert "cannot read the configuration file" in await stand.heard()
 
         assert [] == stand.gateway.names
+
+    (tmp_path / "headgate.toml").write_text(upstream("a"))
+    asyncio.run(run())
+
+
+def test_a_change_between_the_start_and_the_watch_is_noticed(tmp_path: Path) -> None:
+    """Looking for engines takes a while, in which somebody may save the file."""
+
+    async def run() -> None:
+        stand = Stand(tmp_path, {})
+        stand.before_watching = lambda: stand.file.write_text(upstream("b"))
+        async with stand:
+            await stand.heard()
+
+        assert [["b"]] == stand.gateway.names
 
     (tmp_path / "headgate.toml").write_text(upstream("a"))
     asyncio.run(run())

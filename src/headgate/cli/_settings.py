@@ -20,11 +20,15 @@ _SECRET_BYTES_MAX = 1024 * 1024
 
 
 class Found(NamedTuple):
-    """The settings, the file that they were read from, its bytes, and what the operator should know."""
+    """The settings, the file that they were read from, its bytes, and what the operator should know.
+
+    `stamp` is the file's from before it was read, so that a later change is noticed.
+    """
 
     settings: Settings
     path: Path | None
     data: bytes
+    stamp: object
     warnings: tuple[str, ...]
 
 
@@ -71,14 +75,14 @@ class Source:
         self._warnings = [
             f"{name}: there is no such variable; it has no effect." for name in unknown_variables(self._environ)
         ]
-        path = self.path()
+        stamp, path = self.stamp(), self.path()
         data = b"" if path is None else _read(path)
         layers = [self._flags, environ_layer(self._environ)]
         if path is not None:
             layers.append(file_layer(data, str(path), self._environ))
         folder = Path() if path is None else path.parent
         settings = settle(layers, lambda place, file: self._secret(place, file, folder))
-        return Found(settings, path, data, tuple(self._warnings))
+        return Found(settings, path, data, stamp, tuple(self._warnings))
 
     def _secret(self, place: str, name: str, folder: Path) -> str:
         try:

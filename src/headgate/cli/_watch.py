@@ -74,7 +74,7 @@ class Watch:
         self._file_s = file_s
         self._look_s = look_s
         self._say = say or _print
-        self._stamp = source.stamp()
+        self._stamp = found.stamp
         self._told = asyncio.Event()
         self._lock = asyncio.Lock()  # the file and the engines may change in one moment
         self._tasks: list[asyncio.Task[None]] = []

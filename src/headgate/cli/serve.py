@@ -77,9 +77,10 @@ def _serve(settings: Source, found: Found, level: str, *, demo: bool) -> None:
     watches: list[Watch] = []  # so that it lives as long as the server
 
     def started() -> None:
-        print(banner(chosen, url_of(sockets), LOOK_S), flush=True)
+        # Before anything is promised: whoever reads the banner may send SIGHUP.
         watches.append(Watch(app, settings, found, chosen, environ=os.environ, own_port=port, demo=demo))
         watches[0].start()
+        print(banner(chosen, url_of(sockets), LOOK_S), flush=True)
 
     make_server(app, log_level=level, on_start=started).run(sockets=sockets)
 
