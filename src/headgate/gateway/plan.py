@@ -149,6 +149,7 @@ def plan(surface: Surface, engine: Engine, chat: ChatRequest, model: str, limits
         families=engine.families,
         tools=chat.declared(),
         starts_in_reasoning=engine.config.starts_in_reasoning,
+        whole_calls=engine.config.whole_calls,
     )
     writing = Writing(
         id=surface.new_id(new_id),
