@@ -138,12 +138,15 @@ async def connected(url: str) -> AsyncGenerator[Client]:
 
 
 @asynccontextmanager
-async def served(app: Any) -> AsyncGenerator[str]:
+async def served(app: Any, *, send_buffer: int | None = None) -> AsyncGenerator[str]:
     """Serve an app in this event loop, and yield its URL.
 
-    As `server.serve` does, but without signals and without its pauses of 0.1 s.
+    As `server.serve` does, but without signals and without its pauses of 0.1 s. A small `send_buffer` (in bytes) lets
+    what a client does not read wait in the server, where the system would hold some megabytes.
     """
     sockets = listen("127.0.0.1", 0)
+    for opened in sockets if send_buffer is not None else ():
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer or 0)
     server = make_server(app)
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
@@ -157,6 +160,9 @@ async def served(app: Any) -> AsyncGenerator[str]:
             connection.shutdown()
         await asyncio.sleep(0)
         await _finish(server.server_state.tasks)
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()  # as the end of a process does
+        await asyncio.sleep(0)
         await server.lifespan.shutdown()
 
 

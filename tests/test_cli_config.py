@@ -13,8 +13,8 @@ import pytest
 
 from headgate import cli
 from headgate.cli._settings import Source
-from headgate.config_layers import flag_layer
-from headgate.config_schema import schema
+from headgate.config.layers import flag_layer
+from headgate.config.schema import schema
 from headgate.errors import ConfigError
 
 MINE = '[[upstream]]\nname = "mine"\nurl = "http://127.0.0.1:1"\n'
@@ -72,6 +72,15 @@ def test_a_relative_xdg_folder_is_ignored(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_CONFIG_HOME", "relative")
 
     assert user == source().path()
+
+
+def test_a_folder_of_settings_that_is_named_stands_in_for_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "home/.config/headgate/headgate.toml", "")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+
+    assert source().path() is None
 
 
 def test_without_a_home_directory_there_is_just_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +156,30 @@ def test_a_key_file_that_cannot_be_read_is_named_with_its_line(file: str, reason
         source().read()
 
 
+def test_a_key_file_may_be_in_the_home_directory(tmp_path: Path) -> None:
+    write(Path("headgate.toml"), '[server]\napi_keys_file = "~/keys"\n')
+    write(tmp_path / "home/keys", "sesame\n")
+
+    assert ("sesame",) == source().read().settings.config.api_keys
+
+
+def test_a_key_file_that_is_too_big_is_refused_and_not_cut() -> None:
+    """The first half of a key would be a key."""
+    keys_file("k" * 1024 * 1024)
+    assert 1 == len(source().read().settings.config.api_keys)
+
+    keys_file("k" * (1024 * 1024 + 1))
+    with pytest.raises(ConfigError, match=r"expected a file of keys of at most 1,048,576 bytes, keys has more\.$"):
+        source().read()
+
+
+def test_a_key_in_place_of_a_files_name_is_not_repeated() -> None:
+    write(Path("headgate.toml"), MINE + 'api_key_file = "${KEY}"\n')
+
+    with pytest.raises(ConfigError, match=r"api_key_file: cannot read \$\{KEY\} \(No such file or directory\)"):
+        source(environ={"KEY": "sesame"}).read()
+
+
 def test_an_empty_key_file_is_an_error() -> None:
     """It would open the door to everybody."""
     keys_file("# none yet\n")
@@ -171,6 +204,9 @@ def test_check_says_what_the_file_comes_to(capsys: pytest.CaptureFixture[str]) -
         ("[server]\nprot = 1", "bad.toml:2: server.prot: there is no such key. Did you mean port?"),
         ('[server]\nhost = "0.0.0.0"', "expected API keys, since 0.0.0.0 can be reached from other machines."),
         (MINE + 'api_key_env = "NO_SUCH"', "upstream mine: the environment variable NO_SUCH is not set."),
+        (MINE.replace(":1", ":1?key=a"), "upstream mine: the base URL holds a query,"),
+        (MINE + 'headers = { "a b" = "c" }', "upstream mine: expected a header name of letters, digits and hyphens"),
+        ('[server]\ncors_origins = ["*"]', "bad.toml:2: server.cors_origins[0]: expected an origin such as"),
     ],
 )
 def test_check_finds_what_serve_would_refuse(text: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,7 +254,7 @@ def test_schema_prints_what_editors_read(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_it_does_not_wait_for_the_gateways_modules() -> None:
-    """A file check in an editor or a hook should take milliseconds."""
+    """Whoever prints the schema should not wait for what only `check` needs."""
     code = "import sys; from headgate.cli import config; print('asyncio' in sys.modules, 'uvicorn' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

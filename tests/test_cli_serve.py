@@ -61,8 +61,16 @@ class Gateway:
 
 @contextmanager
 def serve(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Generator[Gateway]:
+    with running_process([*COMMAND, *arguments], cwd=cwd, environ=environ) as gateway:
+        yield gateway
+
+
+@contextmanager
+def running_process(
+    command: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None
+) -> Generator[Gateway]:
     process = subprocess.Popen(
-        [*COMMAND, *arguments],
+        command,
         cwd=cwd,
         env=environment(cwd, environ),
         stdout=subprocess.PIPE,
@@ -254,10 +262,32 @@ def test_sighup_reads_the_file_again_and_keeps_what_works(tmp_path: Path) -> Non
         file.write_text("[server]\nprot = 1\n")
         gateway.process.send_signal(signal.SIGHUP)
         assert (
-            "headgate serve: headgate.toml:2: server.prot: there is no such key. Did you mean port? "
-            "The configuration stays as it was.\n"
-        ) == gateway.process.stderr.readline()
+            "headgate.toml:2: server.prot: there is no such key. Did you mean port? The configuration stays as it was."
+        ) == json.loads(gateway.process.stderr.readline())["message"]
         assert ["yours"] == gateway.get("/health")["upstreams"]
+
+
+EARLY = """
+import os, signal, sys
+from headgate.cli import _banner, main
+
+def banner(*given):
+    os.kill(os.getpid(), signal.SIGHUP)
+    return text(*given)
+
+text, _banner.banner = _banner.banner, banner
+sys.exit(main(["serve", "--demo", "--port", "0", "--log", "text"]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_sighup_before_the_first_word_does_not_end_it(tmp_path: Path) -> None:
+    """Whoever reads the banner may send it at once, and nobody but a handler keeps it from ending the process."""
+    command = [sys.executable, "-c", EARLY]
+    with running_process(command, cwd=tmp_path) as gateway:
+        assert gateway.process.stderr is not None
+        assert "headgate serve: read the configuration again." in gateway.process.stderr.readline()
+        assert ["demo"] == gateway.get("/health")["upstreams"]
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:

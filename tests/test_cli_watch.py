@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
 import pytest
 
+from headgate.cli import _settings
 from headgate.cli._engines import choose
 from headgate.cli._settings import Source
 from headgate.cli._watch import Watch
-from headgate.config_layers import flag_layer
-from headgate.config_values import Config
+from headgate.config.layers import flag_layer
+from headgate.config.values import Config
 from headgate.errors import ConfigError
 from headgate.testing.fake_engine import FakeEngine, plain
 from headgate.upstream.base import Upstream
@@ -126,6 +128,26 @@ def test_a_file_that_is_saved_without_a_change_is_no_reload(tmp_path: Path) -> N
     asyncio.run(run())
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_a_changed_key_file_is_read_when_somebody_says_so(tmp_path: Path) -> None:
+    async def run() -> None:
+        stand = Stand(tmp_path, {})
+        async with stand:
+            keys.write_text("new\n")
+            await asyncio.sleep(0.1)
+            assert stand.said.empty()
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert "headgate.toml again." in await stand.heard()
+
+        assert [("new",)] == [config.api_keys for config in stand.gateway.configs]
+
+    keys = tmp_path / "keys"
+    keys.write_text("old\n")
+    keys.chmod(0o600)
+    (tmp_path / "headgate.toml").write_text('[server]\napi_keys_file = "keys"\n' + upstream("a"))
+    asyncio.run(run())
+
+
 def test_a_change_between_the_start_and_the_watch_is_noticed(tmp_path: Path) -> None:
     """Looking for engines takes a while, in which somebody may save the file."""
 
@@ -134,6 +156,30 @@ def test_a_change_between_the_start_and_the_watch_is_noticed(tmp_path: Path) -> 
         stand.before_watching = lambda: stand.file.write_text(upstream("b"))
         async with stand:
             await stand.heard()
+
+        assert [["b"]] == stand.gateway.names
+
+    (tmp_path / "headgate.toml").write_text(upstream("a"))
+    asyncio.run(run())
+
+
+def test_a_change_while_the_file_is_read_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is watched is the file as it was before: nobody can tell which of the two was read."""
+
+    def saved_meanwhile(path: Path) -> bytes:
+        data = path.read_bytes()
+        path.write_text(upstream("b"))
+        return data
+
+    async def run() -> None:
+        stand = Stand(tmp_path, {})
+        with monkeypatch.context() as patched:
+            patched.setattr(_settings, "_read", saved_meanwhile)
+            await stand.__aenter__()
+        try:
+            await stand.heard()
+        finally:
+            await stand.__aexit__()
 
         assert [["b"]] == stand.gateway.names
 
@@ -161,7 +207,7 @@ def test_host_and_port_wait_for_a_restart(tmp_path: Path) -> None:
         async with stand:
             stand.file.write_text('[server]\nhost = "0.0.0.0"\nport = 7\n' + upstream("a"))
             await stand.heard()
-            assert "headgate serve: host and port stay as they are until a restart." == await stand.heard()
+            assert "host and port stay as they are until a restart." == await stand.heard()
 
         assert [("127.0.0.1", 4283)] == [(config.host, config.port) for config in stand.gateway.configs]
 
@@ -180,7 +226,7 @@ def test_an_engine_that_appears_takes_over_from_the_demo_once(tmp_path: Path) ->
                 assert [] == stand.gateway.names
                 engine.answer = MODELS
 
-                assert f"headgate serve: found vllm at {engine.url}: m. The demo engine rests." == await stand.heard()
+                assert f"found vllm at {engine.url}: m. The demo engine rests." == await stand.heard()
                 asked = len(engine.asked)
                 await asyncio.sleep(0.1)
                 assert asked == len(engine.asked)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from headgate.config_layers import environ_layer, file_layer, flag_layer, unknown_variables
-from headgate.config_read import Settings, settle
+from headgate.config.layers import environ_layer, file_layer, flag_layer, unknown_variables
+from headgate.config.read import Settings, settle
 from headgate.errors import ConfigError
 
 FILE = b"""
@@ -24,7 +24,7 @@ url = "http://file"
 
 def settled(environ: Mapping[str, str] = {}, *, toml: bytes = FILE, port: int | None = None) -> Settings:
     layers = [flag_layer(port=port), environ_layer(environ), file_layer(toml, "headgate.toml", environ)]
-    return settle(layers, lambda _place, _file: "from-file\n")
+    return settle(layers, lambda _file: "from-file\n")
 
 
 def fault(environ: Mapping[str, str] = {}, *, toml: bytes = b"") -> str:
@@ -84,6 +84,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     ("environ", "message"),
     [
         ({"HEADGATE_PORT": "high"}, "HEADGATE_PORT: expected a number, got 'high'."),
+        ({"HEADGATE_API_KEYS": " , "}, "HEADGATE_API_KEYS: expected words separated by commas, got only commas."),
         ({"HEADGATE_PORT": "1.5"}, "HEADGATE_PORT: expected a whole number, got a number."),
         ({"HEADGATE_PORT": "70000"}, "HEADGATE_PORT: expected a whole number of at most 65535, got 70000."),
         (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headgate.config_lines import Path, find_lines
+from headgate.config.lines import Path, find_lines
 
 TEXT = '''\
 # comment = 1

@@ -10,6 +10,7 @@ from headgate.config import Config
 from headgate.errors import ConfigError, RequestError
 from headgate.gateway.door import (
     ANONYMOUS,
+    STRANGER,
     Door,
     Pairs,
     check_name,
@@ -265,14 +266,22 @@ def test_a_refusal_holds_nothing_of_a_key() -> None:
     assert KEY not in repr(vars(door(api_keys=(KEY,))))
 
 
-@pytest.mark.parametrize(
-    "path", ["/ready", "/v1/models", "/openapi.json", "/nothing", "/health/", "/Health", "//health"]
-)
-def test_health_alone_needs_no_key(path: str) -> None:
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_probes_need_no_key_and_are_told_from_those_who_have_one(path: str) -> None:
+    """A load balancer has none."""
     closed = door(api_keys=(KEY,))
 
-    assert ANONYMOUS == closed.admit("GET", "/health", [], None)
-    assert "unauthorized" == refusal(closed.admit, "GET", path, [], None)
+    assert STRANGER == closed.admit("GET", path, [], None)
+    assert STRANGER == closed.admit("GET", path, pairs(x_api_key="sk-wrong"), None)
+    assert "key-1" == closed.admit("GET", path, pairs(x_api_key=KEY), None)
+    assert ANONYMOUS == door().admit("GET", path, [], None)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/models", "/openapi.json", "/nothing", "/health/", "/Health", "//health", "/ready/", "/READY"]
+)
+def test_everything_else_needs_one(path: str) -> None:
+    assert "unauthorized" == refusal(door(api_keys=(KEY,)).admit, "GET", path, [], None)
 
 
 def test_without_keys_everybody_on_this_machine_is_let_in() -> None:

@@ -19,6 +19,7 @@ from headgate.events import StreamError
 from headgate.gateway import Gateway
 from headgate.gateway.engines import Engine
 from headgate.limits import Limits
+from headgate.markup.family import Families
 from headgate.messages import HttpRequest
 from headgate.surfaces.base import Writing
 from headgate.surfaces.chat import Chat, ChatEncoder
@@ -44,8 +45,10 @@ class _Faulty:
     """A decoder that fails at its second read, or at once."""
 
     done = finished = False
+    record_end = b""
 
     def __init__(self, good: Decoder, reads: int) -> None:
+        self.limits = good.limits
         self._good = good
         self._reads = reads
 
@@ -66,6 +69,15 @@ class _Faulty:
 
     def copy(self) -> Decoder:
         return self
+
+    def plain(self, delta: Any, /) -> None:
+        del delta
+
+    def take_text(self, delta: Any, text: str, /) -> str | None:
+        return self._good.take_text(delta, text)
+
+    def skip(self, length: int, /) -> None:
+        self._good.skip(length)
 
 
 class _FaultyDialect(OpenAI):
@@ -97,7 +109,7 @@ class _FaultyUpstream:
 async def faulty_gateway(script: Sequence[Step], reads: int) -> AsyncGenerator[tuple[FakeEngine, Client]]:
     async with FakeEngine(script) as engine:
         config = UpstreamConfig(name="u", url=engine.url)
-        app = Gateway([Engine(config, HttpUpstream("u", engine.url), _FaultyDialect(reads), ())], Limits())
+        app = Gateway([Engine(config, HttpUpstream("u", engine.url), _FaultyDialect(reads), Families())], Limits())
         async with served(app) as url, connected(url) as client:
             yield engine, client
 
@@ -160,7 +172,7 @@ def test_a_stream_that_cannot_even_tell_its_failure_is_cut() -> None:
     async def main() -> None:
         async with FakeEngine(streamed(BEGUN, 0.01, BEGUN, HANG)) as engine:
             config = UpstreamConfig(name="u", url=engine.url)
-            ready = [Engine(config, HttpUpstream("u", engine.url), dialect("openai"), ())]
+            ready = [Engine(config, HttpUpstream("u", engine.url), dialect("openai"), Families())]
             faulty: Any = _FaultyChat()
             app = Gateway(ready, Limits(), [faulty])
             async with served(app) as url, connected(url) as client:
@@ -176,7 +188,7 @@ def test_a_stream_that_cannot_even_tell_its_failure_is_cut() -> None:
 def test_an_upstream_with_a_fault_is_a_500(method: str, path: str) -> None:
     async def main() -> None:
         config = UpstreamConfig(name="u", url="http://h")
-        app = Gateway([Engine(config, _FaultyUpstream(), dialect("openai"), ())], Limits())
+        app = Gateway([Engine(config, _FaultyUpstream(), dialect("openai"), Families())], Limits())
         async with served(app) as url, connected(url) as client:
             reply = await (client.chat(path=path) if method == "POST" else client.ask("GET", path))
 

@@ -351,6 +351,7 @@ class _Faulty(OpenAI):
             return good(data)
 
         decoder.feed = feed  # type: ignore[method-assign]  # a fault, as a dialect of somebody else may have one
+        decoder.record_end = b""  # no record is skipped
         faulty: Decoder = decoder
         return faulty
 

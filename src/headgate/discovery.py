@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from headgate.config_values import UpstreamConfig
+from headgate.config.values import UpstreamConfig
 
 Name = Literal["ollama", "llama.cpp", "vllm", "sglang", "lmstudio", "mlx-lm", "headgate", "openai"]
 """`headgate` is another gateway like this one, `openai` an engine that nothing else is known of."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from headgate.config_values import is_loopback
+from headgate.config.values import is_loopback
 
 USUAL = (
     "http://127.0.0.1:11434",  # Ollama

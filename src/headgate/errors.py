@@ -51,6 +51,7 @@ CODES: dict[str, Code] = {
     "misdirected_host": Code(421, False, "The request's Host header names another server than this one."),
     "unsupported_media_type": Code(415, False, "A web page sent something else than application/json."),
     "request_timeout": Code(408, True, "The request's head or body did not arrive in time."),
+    "overloaded": Code(503, True, "The gateway serves as many connections as it may, in all or from this address."),
     "shutting_down": Code(503, True, "The gateway is being stopped; another instance, or a moment later, will answer."),
     "cancelled": Code(499, False, "The client went away."),
     "internal": Code(500, False, "Headgate itself failed; please report it."),
@@ -113,7 +114,9 @@ class RequestError(PeerError):
 
 
 class UpstreamError(PeerError):
-    """The engine failed, before or during its stream."""
+    """The engine failed, before or during its stream. `reset` says that its connection was reset, and not closed."""
+
+    reset: bool = False
 
 
 def stream_error(code: str, message: str, *, status: int | None = None, vendor: str | None = None) -> StreamError:

@@ -98,5 +98,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     linger_s: float = 2.0
     """How long a refused client that still sends is left to read why. nginx's lingering_timeout is 5 s."""
 
+    connections_max: int | None = None
+    """Clients that may be connected at once; None is two fifths of the files that the process may open, since each may
+    need a connection to an engine too. Envoy's documents advise less than half of them."""
+
+    connections_per_address_max: int | None = None
+    """Of these, those from one address; None is three quarters, so that none keeps all others out. It is not less,
+    since behind a proxy everybody has the proxy's address."""
+
 
 DEFAULTS = Limits()

@@ -25,7 +25,7 @@ REQUIRED = {
 }
 OPTIONAL = {"waits_for": str, "derailed": bool}
 SOURCES = ("recorded", "seed", "constructed")
-WAITS = ("dialect:", "markup:", "discovery")
+WAITS = "dialect:"
 OTHERS_FILES = {"upstream_request.json", "events.jsonl"}
 """Written by Headgate itself, from what lies here."""
 
@@ -67,6 +67,11 @@ class Case:
         """The wire format; `endpoints` for what is not a chat."""
         place = self.folder.relative_to(FIXTURES).parts
         return place[1] if place[0] == "dialects" else place[0]
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether it comes to messages; what the engine answers on its other paths does not."""
+        return self.dialect != "endpoints"
 
     @property
     def engine(self) -> str:
@@ -121,8 +126,8 @@ def _meta_faults(meta: dict[str, Any]) -> Iterator[str]:
             yield f"meta.toml: {key} is not a {known[key].__name__}"
     if meta.get("source") not in SOURCES:
         yield f"meta.toml: source is none of {', '.join(SOURCES)}"
-    if not str(meta.get("waits_for", "discovery")).startswith(WAITS):
-        yield f"meta.toml: waits_for begins with none of {', '.join(WAITS)}"
+    if "waits_for" in meta and not str(meta["waits_for"]).startswith(WAITS):
+        yield f"meta.toml: waits_for does not begin with {WAITS}"
     if not str(meta.get("shows")).endswith("."):
         yield "meta.toml: shows is not a sentence"
     try:
@@ -136,7 +141,7 @@ def _file_faults(case: Case) -> Iterator[str]:
     wanted = {"meta.toml", "response.raw", "chunks.txt"}
     if not case.path.startswith("GET "):
         wanted.add("request.raw" if "request.raw" in names else "request.json")
-    if "waits_for" not in case.meta:
+    if case.is_chat and "waits_for" not in case.meta:
         wanted.add("message.json")
     for name in wanted - names:
         yield f"{name} is missing"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from headgate.cli._engines import Chosen
-from headgate.config_values import Config
+from headgate.config.values import Config
 from headgate.discovery import Engine
 from headgate.surfaces import surfaces
 

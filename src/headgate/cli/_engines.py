@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from headgate.config_values import Config, UpstreamConfig
+from headgate.config.values import Config, UpstreamConfig
 from headgate.discovery import Engine, upstreams
 from headgate.discovery_places import Place, places
 from headgate.gateway.discover import Looked, look

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from headgate.config_layers import Layer, environ_layer, file_layer, flag_layer, unknown_variables
-from headgate.config_read import Settings, settle
+from headgate.config.build import SecretFile
+from headgate.config.layers import Layer, environ_layer, file_layer, flag_layer, unknown_variables
+from headgate.config.read import Settings, settle
 from headgate.errors import ConfigError
 
 FILE = "headgate.toml"
@@ -81,17 +82,21 @@ class Source:
         if path is not None:
             layers.append(file_layer(data, str(path), self._environ))
         folder = Path() if path is None else path.parent
-        settings = settle(layers, lambda place, file: self._secret(place, file, folder))
+        settings = settle(layers, lambda file: self._secret(file, folder))
         return Found(settings, path, data, stamp, tuple(self._warnings))
 
-    def _secret(self, place: str, name: str, folder: Path) -> str:
+    def _secret(self, wanted: SecretFile, folder: Path) -> str:
         try:
-            path = folder / Path(name).expanduser()
+            path = folder / Path(wanted.name).expanduser()
             with path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode
-                text = file.read(_SECRET_BYTES_MAX).decode()
+                data = file.read(_SECRET_BYTES_MAX + 1)
+            text = data.decode()
         except (OSError, ValueError, RuntimeError) as error:  # no such file, no text, no home directory
-            raise ConfigError(f"{place}: cannot read {name} ({_reason(error)}).") from error
+            raise ConfigError(f"{wanted.place}: cannot read {wanted.shown} ({_reason(error)}).") from error
+        if len(data) > _SECRET_BYTES_MAX:
+            size = f"{_SECRET_BYTES_MAX:,} bytes"
+            raise ConfigError(f"{wanted.place}: expected a file of keys of at most {size}, {wanted.shown} has more.")
         if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
             self._warnings.append(f"{path} can be read by others: run `chmod 600 {path}`.")
         return text

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -17,7 +16,7 @@ import msgspec
 from headgate.cli._banner import engines
 from headgate.cli._engines import Chosen, choose
 from headgate.cli._settings import Found, Source
-from headgate.config_values import Config
+from headgate.config.values import Config
 from headgate.errors import ConfigError
 from headgate.upstream.base import Upstream
 
@@ -44,10 +43,10 @@ class Watch:
         chosen: what the gateway serves at the start.
         environ: the environment.
         own_port: which the gateway listens on.
+        say: tells the operator a sentence.
         demo: whether recordings answer, whatever there is.
         file_s: seconds between two looks at the file.
         look_s: seconds between two looks for engines.
-        say: prints a line.
     """
 
     def __init__(
@@ -59,10 +58,10 @@ class Watch:
         *,
         environ: Mapping[str, str],
         own_port: int,
+        say: Callable[[str], None],
         demo: bool = False,
         file_s: float = FILE_S,
         look_s: float = LOOK_S,
-        say: Callable[[str], None] | None = None,
     ) -> None:
         self._gateway = gateway
         self._source = source
@@ -73,7 +72,7 @@ class Watch:
         self._demo = demo
         self._file_s = file_s
         self._look_s = look_s
-        self._say = say or _print
+        self._say = say
         self._stamp = found.stamp
         self._told = asyncio.Event()
         self._lock = asyncio.Lock()  # the file and the engines may change in one moment
@@ -118,7 +117,7 @@ class Watch:
             async with self._lock:
                 self._take(await self._choose(found.settings.config))
         except ConfigError as error:
-            self._say(f"headgate serve: {error} The configuration stays as it was.")
+            self._say(f"{error} The configuration stays as it was.")
             return
         self._report(self._found, found)
         self._found = found
@@ -134,7 +133,7 @@ class Watch:
         chosen = await self._choose(self._found.settings.config)
         if not chosen.searching:
             self._take(chosen)
-            self._say(f"headgate serve: found {'; '.join(engines(chosen, self._look_s))}. The demo engine rests.")
+            self._say(f"found {'; '.join(engines(chosen, self._look_s))}. The demo engine rests.")
 
     async def _choose(self, config: Config) -> Chosen:
         return await choose(config, self._environ, own_port=self._own_port, demo=self._demo)
@@ -148,13 +147,9 @@ class Watch:
 
     def _report(self, before: Found, found: Found) -> None:
         for warning in found.warnings:
-            self._say(f"headgate serve: warning: {warning}")
+            self._say(f"warning: {warning}")
         listed = "; ".join(engines(self._chosen, self._look_s))
-        self._say(f"headgate serve: read {found.path or 'the configuration'} again. {listed}.")
+        self._say(f"read {found.path or 'the configuration'} again. {listed}.")
         old, new = before.settings.config, found.settings.config
         if (old.host, old.port) != (new.host, new.port):
-            self._say("headgate serve: host and port stay as they are until a restart.")
-
-
-def _print(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+            self._say("host and port stay as they are until a restart.")

@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from headgate.cli._settings import FILE, source, warn
-from headgate.config_show import STARTER, show
-from headgate.config_values import check_door, request_headers
+from headgate.config.show import STARTER, show
 from headgate.errors import ConfigError
+from headgate.limits import DEFAULTS
 
 SCHEMA_FILE = "headgate.schema.json"
 
@@ -36,12 +36,16 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    # Here, so that the other actions do not wait for them. What makes the gateway knows best what it can be made of.
+    from headgate.gateway.door import Door  # noqa: PLC0415
+    from headgate.gateway.engines import engines  # noqa: PLC0415
+
     found = source(arguments.file).read()
     warn("config", found)
     config = found.settings.config
-    check_door(config)
-    for upstream in config.upstreams:
-        request_headers(upstream, os.environ)
+    Door(config)
+    if config.upstreams:
+        engines(config, {}, os.environ, DEFAULTS)
     count = f"{len(config.upstreams)} upstream{'s' * (len(config.upstreams) != 1)}"
     print(f"{found.path or 'no file'}: good, {count}, listens on {config.host} port {config.port}")
     return 0
@@ -70,5 +74,5 @@ def _init(arguments: argparse.Namespace) -> int:
 
 def _schema(arguments: argparse.Namespace) -> int:
     del arguments
-    sys.stdout.write(files("headgate").joinpath(SCHEMA_FILE).read_text(encoding="utf-8"))
+    sys.stdout.write(files("headgate.config").joinpath(SCHEMA_FILE).read_text(encoding="utf-8"))
     return 0

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-from headgate.cli._settings import FILE, Found, Source, source, warn
-from headgate.config_values import HOST, PORT, check_door
+from headgate.cli._settings import FILE, Found, Source, source
+from headgate.config.values import HOST, PORT, check_door
 from headgate.errors import ConfigError
 
+if TYPE_CHECKING:
+    from headgate.cli._log import Form, Log
+
 LEVELS = ("critical", "error", "warning", "info", "debug")
+FORMS: Sequence[Form] = ("text", "json", "off")
+
+_Word = TypeVar("_Word", bound=str)
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -38,6 +46,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     verb.add_argument(
         "--port", type=int, metavar="N", help=f"the port to listen on; 0 takes a free one (default: {PORT})"
     )
+    verb.add_argument(
+        "--log",
+        choices=FORMS,
+        metavar="F",
+        help="how requests are logged on standard error: text, json, or off (default: text on a terminal, else json)",
+    )
     verb.add_argument("--log-level", choices=LEVELS, metavar="L", help=f"one of {', '.join(LEVELS)} (default: warning)")
     verb.set_defaults(run=run)
 
@@ -49,26 +63,36 @@ def run(arguments: argparse.Namespace) -> int:
         ConfigError: if the configuration cannot be used, or the port.
         KeyboardInterrupt: after SIGINT, when everything is closed.
     """
-    level = _log_level(arguments.log_level)
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    from headgate.cli._log import Log  # noqa: PLC0415 - so that the other verbs do not wait for the gateway's modules
+
+    default: Form = "text" if sys.stderr.isatty() else "json"
+    form: Form = _one_of(FORMS, arguments.log, "HEADGATE_LOG", default)
+    level = _one_of(LEVELS, arguments.log_level, "HEADGATE_LOG_LEVEL", "warning")
     if arguments.demo and arguments.upstream:
         raise ConfigError("expected --demo or --upstream, got both. Leave one out.")
     settings = source(arguments.config, arguments.upstream, host=arguments.host, port=arguments.port)
     found = settings.read()
-    warn("serve", found)
     check_door(found.settings.config)
-    _serve(settings, found, level, demo=arguments.demo)
+    log = Log(sys.stderr.fileno(), form, level)
+    try:
+        for warning in found.warnings:
+            log.say(f"warning: {warning}")
+        _serve(settings, found, log, level, demo=arguments.demo)
+    finally:
+        log.close()
     return 0
 
 
-def _serve(settings: Source, found: Found, level: str, *, demo: bool) -> None:
-    # Here, so that the other verbs do not wait for uvicorn.
+def _serve(settings: Source, found: Found, log: Log, level: str, *, demo: bool) -> None:
+    # Here for the same reason: uvicorn takes longest of all.
     from headgate.cli._banner import banner  # noqa: PLC0415
     from headgate.cli._engines import choose  # noqa: PLC0415
     from headgate.cli._watch import LOOK_S, Watch  # noqa: PLC0415
     from headgate.gateway.app import create_app  # noqa: PLC0415
+    from headgate.gateway.crowd import more_files  # noqa: PLC0415
     from headgate.gateway.server import listen, make_server, url_of  # noqa: PLC0415
 
+    more_files()
     config = found.settings.config
     sockets = listen(config.host, config.port)
     port = sockets[0].getsockname()[1]
@@ -78,15 +102,24 @@ def _serve(settings: Source, found: Found, level: str, *, demo: bool) -> None:
 
     def started() -> None:
         # Before anything is promised: whoever reads the banner may send SIGHUP.
-        watches.append(Watch(app, settings, found, chosen, environ=os.environ, own_port=port, demo=demo))
+        watches.append(Watch(app, settings, found, chosen, environ=os.environ, own_port=port, demo=demo, say=log.say))
         watches[0].start()
         print(banner(chosen, url_of(sockets), LOOK_S), flush=True)
 
-    make_server(app, log_level=level, on_start=started).run(sockets=sockets)
+    # A signal ends the process as soon as the server has stopped.
+    make_server(app, log_level=level, on_start=started, on_stop=log.close).run(sockets=sockets)
 
 
-def _log_level(said: str | None) -> str:
-    level = said or os.environ.get("HEADGATE_LOG_LEVEL", "").strip().lower() or "warning"
-    if level not in LEVELS:
-        raise ConfigError(f"HEADGATE_LOG_LEVEL: expected one of {', '.join(LEVELS)}, got {level[:20]!r}.")
-    return level
+def _one_of(known: Sequence[_Word], said: _Word | None, variable: str, default: _Word) -> _Word:
+    """What a flag or else a variable says.
+
+    Raises:
+        ConfigError: if the variable says something else.
+    """
+    given = os.environ.get(variable, "").strip().lower()
+    if said or not given:
+        return said or default
+    for word in known:
+        if word == given:
+            return word
+    raise ConfigError(f"{variable}: expected one of {', '.join(known)}, got {given[:20]!r}.")

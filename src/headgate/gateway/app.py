@@ -37,8 +37,8 @@ from headgate.gateway.fault import internal
 from headgate.gateway.fleet import Fleet
 from headgate.gateway.lane import AsgiLane
 from headgate.gateway.plan import plan
-from headgate.gateway.policy import Entry, MemoryPolicy, Outcome, Policy
-from headgate.gateway.reads import Read
+from headgate.gateway.policy import Entry, MemoryPolicy, Outcome, Policy, turned_away
+from headgate.gateway.reads import Asked, Read
 from headgate.gateway.routes import Route, Routes
 from headgate.gateway.running import Running
 from headgate.gateway.ticker import Ticker
@@ -60,6 +60,7 @@ class Visit(NamedTuple):
     route: Route
     entry: Entry
     rest: str
+    principal: str
 
 
 def create_app(
@@ -111,7 +112,7 @@ class Gateway:
         self.limits = limits
         self._door = door.Door(config)
         self._fleet = Fleet(config, ready, limits, environ)
-        self._ticker = Ticker(limits)
+        self._ticker = Ticker()
         self._running = Running()
         self._policy = MemoryPolicy() if policy is None else policy
         self._default = surface("chat")
@@ -179,10 +180,12 @@ class Gateway:
             principal = self._door.admit(method, path, headers, origin)
             route = self._routed(route, method)
         except RequestError as error:
-            await _refuse(scope, send, served, error, _hints(error, route))
+            request_id = journal.request_id(headers_of(scope).get("x-request-id"))
+            turned_away(error, request_id)
+            await _refuse(scope, send, served, error, _hints(error, route, request_id))
             return
         entry = Entry(self._policy, route.action, principal, headers_of(scope).get("x-request-id"))
-        visit = Visit(scope, receive, send, route, entry, rest)
+        visit = Visit(scope, receive, send, route, entry, rest, principal)
         await (self._exchange(visit) if route.read is None else self._read(visit, route.read))
 
     def _routed(self, route: Route | None, method: str) -> Route:
@@ -204,7 +207,7 @@ class Gateway:
         entry = visit.entry
         try:
             entry.authorise(None)
-            status, body = await read(self._fleet, visit.rest)
+            status, body = await read(Asked(self._fleet, visit.rest, visit.principal))
         except PeerError as error:
             await self._turn_away(visit, error)
         except Exception as fault:
@@ -214,8 +217,8 @@ class Gateway:
             entry.settle(Outcome.OK, status=status)
             await respond(visit.scope, visit.send, status, body, entry.headers)
 
-    async def _ready(self, fleet: Fleet, rest: str, /) -> tuple[int, bytes]:
-        return reads.draining() if self._draining else await reads.ready(fleet, rest)
+    async def _ready(self, asked: Asked, /) -> tuple[int, bytes]:
+        return reads.draining() if self._draining else await reads.ready(asked)
 
     async def _turn_away(self, visit: Visit, error: PeerError) -> None:
         told = visit.entry.refuse(error)
@@ -275,9 +278,9 @@ async def _refuse(scope: Scope, send: Send, served: Surface, error: PeerError, m
     await respond(scope, send, status, body, more)
 
 
-def _hints(error: RequestError, route: Route | None) -> Headers:
+def _hints(error: RequestError, route: Route | None, request_id: str) -> Headers:
     """The headers that a refusal carries: some statuses demand one."""
-    headers: Headers = [(b"x-request-id", journal.request_id(None).encode())]
+    headers: Headers = [(b"x-request-id", request_id.encode())]
     if error.code == "method_not_allowed" and route is not None:
         headers.append((b"allow", ", ".join(route.methods).encode()))
     elif error.code == "unauthorized":

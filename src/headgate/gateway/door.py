@@ -16,15 +16,17 @@ import secrets
 from collections.abc import Iterable, Sequence
 
 from headgate.config import Config, check_door
-from headgate.config_values import is_loopback
+from headgate.config.values import is_loopback
 from headgate.errors import ConfigError, RequestError
 
 Pairs = Sequence[tuple[bytes, bytes]]
 
 ANONYMOUS = "anonymous"
 """Who asks where no keys are configured."""
-OPEN_PATHS = frozenset({"/health"})
-"""What answers without a key: a supervisor that restarts what is dead should not have to know one."""
+STRANGER = "stranger"
+"""Who asks without a known key where keys are configured; only `OPEN_PATHS` answer, and say no more than they must."""
+OPEN_PATHS = frozenset({"/health", "/ready"})
+"""What answers without a key: supervisors and load balancers should not have to know one."""
 
 EXPOSED = "x-headgate-upstream, x-headgate-model, x-headgate-overhead-us, x-headgate-dropped, x-request-id, retry-after"
 """What a page's script may read of a reply, besides what every script may."""
@@ -135,7 +137,12 @@ class Door:
         Raises:
             RequestError: as `principal` and `check_type` do.
         """
-        principal = ANONYMOUS if path in OPEN_PATHS else self.principal(headers)
+        try:
+            principal = self.principal(headers)
+        except RequestError:
+            if path not in OPEN_PATHS:
+                raise
+            principal = STRANGER
         if origin is not None and method not in {"GET", "HEAD"}:
             self.check_type(headers)
         return principal

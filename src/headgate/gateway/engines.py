@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from headgate.config import Config, UpstreamConfig, request_headers
@@ -11,7 +11,7 @@ from headgate.dialects.base import Dialect
 from headgate.errors import ConfigError, UsageError
 from headgate.limits import DEFAULTS, Limits
 from headgate.markup import families
-from headgate.markup.family import Family
+from headgate.markup.family import Families
 from headgate.upstream.base import Upstream
 from headgate.upstream.http import HttpUpstream
 
@@ -22,7 +22,7 @@ class Engine(NamedTuple):
     config: UpstreamConfig
     upstream: Upstream
     dialect: Dialect
-    families: Sequence[Family]
+    families: Families
     limits: Limits = DEFAULTS
 
     @property

@@ -104,7 +104,9 @@ class Exchange:
         self._asked_s = self._heard_s = self._told_s = asyncio.get_running_loop().time()
         self._call = self._plan.upstream.open(self._plan.request, self)
         self._answer.rest()
-        self._ticker.add(self)
+        limits = self._limits
+        waits_s = (limits.keepalive_s, limits.after_finish_s, limits.first_byte_s, limits.total_s)
+        self._ticker.add(self, min(wait_s for wait_s in waits_s if wait_s is not None))
         self._running.add(self)
 
     # The upstream calls these.

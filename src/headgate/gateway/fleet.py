@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from weakref import WeakSet
 
-from headgate.config_values import Config, UpstreamConfig, request_headers
+from headgate.config.values import Config, UpstreamConfig, request_headers
 from headgate.errors import RequestError
 from headgate.gateway.engines import Engine, engines
 from headgate.gateway.models import Models

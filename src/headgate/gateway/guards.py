@@ -1,34 +1,31 @@
 """The wire's own rules: a client that is too slow, too long or ambiguous gets a short answer and a closed connection.
 
 Strategy: uvicorn's protocol with every gate in front of its parser's callbacks. llhttp is strict about framing; what
-it lets through, or cannot know (deadlines, counts, Host, versions), is refused here before an app sees it. A refusal
-is written only where no other reply could be taken for it, and no byte is parsed after one.
+it lets through (`heads.py`), or cannot know (deadlines, sizes), is refused here before an app sees it. A refusal is
+written only where no other reply could be taken for it, and no byte is parsed after one.
 Spec: https://www.rfc-editor.org/rfc/rfc9112
 """
 
 from __future__ import annotations
 
 import asyncio
-import http
-import logging
 from enum import Enum
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from headgate.errors import PeerError, RequestError
-from headgate.gateway.door import is_host
-from headgate.limits import DEFAULTS, Limits
-from headgate.surfaces import surface
-
-logger = logging.getLogger("headgate")
+from headgate.errors import CODES, PeerError, RequestError
+from headgate.gateway import heads, journal
+from headgate.gateway.closing import Closing
+from headgate.gateway.crowd import Crowd, Verdict
+from headgate.gateway.policy import turned_away
+from headgate.limits import DEFAULTS
 
 _PIPELINE_MAX = 16
 """Requests that may wait behind one that is answered. Browsers never pipelined more than eight."""
 _FRAMING_SHARE = 8
 """Wire bytes per byte of a chunked body: chunks of a single byte take six."""
-_VERSIONS = frozenset({"1.0", "1.1"})
 
 
 class Stage(Enum):
@@ -40,10 +37,10 @@ class Stage(Enum):
     OVER = "over"  # nothing that still comes is read
 
 
-class Guarded(HttpToolsProtocol):
-    """uvicorn's protocol with deadlines and limits; `limits` are the class's, since uvicorn makes the instances."""
+class Guarded(Closing):
+    """uvicorn's protocol with deadlines and limits for requests; `crowd` is the server's, as `limits` are."""
 
-    limits: Limits = DEFAULTS
+    crowd: Crowd = Crowd(DEFAULTS, None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,8 +50,10 @@ class Guarded(HttpToolsProtocol):
         self._body_bytes = 0
         self._fields = 0
         self._field_bytes = 0
-        self._cycles: list[RequestResponseCycle] = []  # those whose replies are due
+        self._keeps = True  # the connection, after the reply to the newest request
         self._refusal: PeerError | None = None
+        self._address = ""
+        self._verdict = Verdict.SERVED
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_s = 0.0
 
@@ -63,8 +62,17 @@ class Guarded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """A silent client has as long as one that sends a head."""
         super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        self._verdict = self.crowd.enter(self._address)
         self._enter(Stage.HEAD)
-        self._watch()
+        match self._verdict:
+            case Verdict.SERVED:
+                self._watch()
+            case Verdict.TOLD:
+                self._refuse(PeerError("overloaded", f"{CODES['overloaded'].meaning} Come again in a moment."))
+            case Verdict.DROPPED:
+                self._over()
+                self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Read on, within the limits."""
@@ -80,18 +88,15 @@ class Guarded(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             self._finish_with_this()
         except httptools.HttpParserError as error:
-            self._refuse(self._refusal or _malformed(error))
+            self._refuse(self._refusal or heads.malformed(error))
         except RequestError as error:
             self._refuse(error)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is there any more. uvicorn tells only the newest request; the one that is answered may be older."""
-        self._stage = Stage.OVER
-        self._disarm()
-        for cycle in self._cycles:
-            cycle.disconnected = not cycle.response_complete
-            cycle.message_event.set()
+        """Nobody is there any more."""
+        self._over()
+        self.crowd.leave(self._address, self._verdict)
         super().connection_lost(exc)
 
     # The parser calls these. What they raise ends its work: `feed_data` raises in its turn.
@@ -120,13 +125,14 @@ class Guarded(HttpToolsProtocol):
         if len(self.url) + self._field_bytes > self.limits.request_head_bytes_max:
             raise self._too_long()
         version = self.parser.get_http_version()  # pyright: ignore[reportOptionalMemberAccess] - it is calling us
-        fault = _fault(version, self.url, self.headers)
+        fault = heads.fault(version, self.url, self.headers)
         if fault:
             raise self._refused("invalid_request", fault)
         super().on_headers_complete()
-        self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
         if version == "1.0":
             _without_chunks(self.cycle)
+        # A reply that begins before its request is whole is the connection's last, and says so.
+        self._keeps, self.cycle.keep_alive = self.cycle.keep_alive, False
         self._enter(Stage.BODY)
         self._fields = self._field_bytes = 0
 
@@ -138,16 +144,31 @@ class Guarded(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._stage = Stage.IDLE
+        if not self.cycle.response_started:
+            self.cycle.keep_alive = self._keeps
         super().on_message_complete()
 
     # The server and the cycles call these.
 
     def on_response_complete(self) -> None:
-        """A reply that came before its request was whole is the connection's last: the rest is not worth reading."""
+        """Begin with the next request, if the connection serves another."""
         super().on_response_complete()
-        if self._stage is Stage.BODY and not self._is_answering() and not self.transport.is_closing():
+        if self._stage is Stage.OVER:
             self._unset_keepalive_if_required()
-            self._linger()
+
+    def close(self) -> None:
+        """Close after a reply; who still sends lingers, as long as the rest of it is not worth reading."""
+        is_whole = self._stage is Stage.IDLE and not self.pipeline and not self.flow.read_paused
+        self._over()
+        if is_whole:
+            super().close()
+        else:
+            self.linger()
+
+    def shutdown(self) -> None:
+        """Serve no further request."""
+        self._keeps = False
+        super().shutdown()
 
     def give_up(self, error: PeerError) -> None:
         """Refuse a request whose body is still coming, since nobody will wait for it."""
@@ -203,7 +224,8 @@ class Guarded(HttpToolsProtocol):
         if self.loop.time() < self._deadline_s():
             self._watch()
         elif self._stage is Stage.HEAD and not self._wire_bytes:
-            self._end()
+            self._over()
+            self.transport.close()
         else:
             part = "head" if self._stage is Stage.HEAD else "body"
             seconds = self.loop.time() - self._since_s
@@ -213,10 +235,10 @@ class Guarded(HttpToolsProtocol):
     def _is_held_up(self) -> bool:
         """Whether the request that is being read waits for the one before it, or for whoever reads its body."""
         if self._stage is Stage.HEAD:
-            return self._is_answering()
+            return self.is_due
         return bool(self.pipeline) or self.flow.read_paused
 
-    # Ends.
+    # Refusals.
 
     def _refused(self, code: str, sentence: str, status: int | None = None) -> RequestError:
         """Remember a refusal; httptools hides what its callbacks raise."""
@@ -228,82 +250,31 @@ class Guarded(HttpToolsProtocol):
         """Answer with an error and read no more. Behind a reply that is still written there is no place for it."""
         if self.transport.is_closing():
             return
-        logger.info("refused a client: %s (HTTP %d)", error.code, error.status)
         behind = bool(self.pipeline) or self._stage is not Stage.BODY
-        if self._is_answering() and (behind or self.cycle.response_started):
+        if self.is_due and (behind or self.cycle.response_started):
             self._finish_with_this()
             return
-        self.transport.write(_reply(error))
-        self._linger()
-
-    def _is_answering(self) -> bool:
-        return bool(self._cycles) and not self.cycle.response_complete
+        request_id = journal.request_id(None)
+        turned_away(error, request_id)
+        self.transport.write(heads.refusal(error, request_id))
+        self._over()
+        if self.is_due:  # its app waits for the rest of the body
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.linger()
 
     def _finish_with_this(self) -> None:
         """Close after the replies that are due; one whose request never became whole is not."""
-        broken = self._stage is Stage.BODY
-        self._stage = Stage.OVER
-        self._disarm()
-        if broken or not self._is_answering():
-            self._end()
+        is_broken = self._stage is Stage.BODY
+        self._over()
+        if is_broken or not self.is_due:
+            self.linger()
         else:
             self.cycle.keep_alive = False
 
-    def _linger(self) -> None:
-        """Close so that the client can read what was written: a socket with unread bytes would be reset."""
+    def _over(self) -> None:
         self._stage = Stage.OVER
         self._disarm()
-        self.flow.resume_reading()
-        if self._is_answering():
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        if not self.transport.can_write_eof():
-            self._end()
-            return
-        self.transport.write_eof()
-        self._alarm = self.loop.call_later(self.limits.linger_s, self.transport.abort)
-
-    def _end(self) -> None:
-        self._stage = Stage.OVER
-        self.transport.close()
-
-
-def _fault(version: str, url: bytes, headers: list[tuple[bytes, bytes]]) -> str:
-    """What is wrong with a head that llhttp took; "" if nothing is."""
-    codings = [value for name, value in headers if name == b"transfer-encoding"]
-    lengths = [value for name, value in headers if name == b"content-length"]
-    hosts = [value for name, value in headers if name == b"host"]
-    if version not in _VERSIONS:
-        return "expected HTTP/1.1 or HTTP/1.0, got another version."
-    if not url.startswith(b"/"):
-        return "expected a path that begins with /, got another form of target: this is no proxy."
-    if len(hosts) != 1 or not is_host(hosts[0].strip()):
-        return "expected exactly one Host header of the form NAME or NAME:PORT."
-    if codings and (version == "1.0" or lengths or len(codings) > 1 or codings[0].strip().lower() != b"chunked"):
-        return "expected no transfer-encoding, or exactly `chunked` with HTTP/1.1 and without a content-length."
-    if len(lengths) > 1 or not all(length.strip().isdigit() for length in lengths):
-        return "expected at most one content-length, a number."
-    return ""
-
-
-def _malformed(error: httptools.HttpParserError) -> RequestError:
-    reason = f" ({error})"  # llhttp's sentences hold nothing of what was sent
-    if isinstance(error, httptools.HttpParserCallbackError):
-        logger.info("a request head could not be used: %s", type(error.__context__).__name__)
-        reason = ""
-    return RequestError("invalid_request", f"expected an HTTP/1.1 request, got something malformed{reason}.")
-
-
-def _reply(error: PeerError) -> bytes:
-    status, body = surface("chat").error(error)
-    head = (
-        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}\r\n"
-        "content-type: application/json\r\n"
-        f"content-length: {len(body)}\r\n"
-        "cache-control: no-cache\r\n"
-        "connection: close\r\n\r\n"
-    )
-    return head.encode("ascii") + body
 
 
 def _without_chunks(cycle: RequestResponseCycle) -> None:

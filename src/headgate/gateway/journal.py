@@ -1,4 +1,4 @@
-"""A settled request -> one line of JSON for whoever runs the gateway; and names that are safe in lines and headers.
+"""A settled request -> one line for whoever runs the gateway; and names that are safe in lines and headers.
 
 Strategy: the fields are an allowlist, so that no prompt, no key and no word of a model can be among them, and what
 comes from outside (a request id, a model's name, a principal) is made plain before it gets here or as it does.
@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import re
 import time
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -30,7 +31,17 @@ _is_id = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
 _NAME_CHARS_MAX = 256
 """Of a model's name; the longest on Hugging Face have about 200 characters with their owner and file."""
 
+_PROBES = frozenset({"health", "ready"})
+"""Actions that load balancers ask for every few seconds; those that were answered well are of interest to nobody."""
+
 _encode = msgspec.json.Encoder().encode
+
+
+class Writable(Protocol):
+    """As much of a text stream as is needed to write lines."""
+
+    def write(self, text: str, /) -> object:
+        """Write some."""
 
 
 def request_id(given: str | None) -> str:
@@ -43,13 +54,22 @@ def safe(name: str) -> str:
     return quote(name[:_NAME_CHARS_MAX].encode("utf-8", "replace"), safe="/:@+._-~")[:_NAME_CHARS_MAX]
 
 
-def write_to(stream: TextIO) -> logging.Handler:
-    """Write each settled request to a stream, one line of JSON each, until `stop_writing` of what is returned."""
+def write_to(
+    stream: Writable, form: Callable[[Settlement], str] | None = None, *, probes: bool = False
+) -> logging.Handler:
+    """Write each settled request to a stream, one line each, until `stop_writing` of what is returned.
+
+    Args:
+        stream: where to.
+        form: makes a line of a settlement; `line` by default.
+        probes: whether `/health` and `/ready` are written too when they were answered with 200.
+    """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Formatter(form or line))
+    handler.setLevel(logging.DEBUG if probes else logging.INFO)
     logger.addHandler(handler)
     _writing.add(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(min(one.level for one in _writing))
     logger.propagate = False
     return handler
 
@@ -58,15 +78,16 @@ def stop_writing(handler: logging.Handler) -> None:
     """Take a handler off again; without any of ours, requests are logged as before."""
     logger.removeHandler(handler)
     _writing.discard(handler)
-    if not _writing:
-        logger.setLevel(logging.WARNING)
-        logger.propagate = True
+    logger.setLevel(min((one.level for one in _writing), default=logging.WARNING))
+    logger.propagate = not _writing
 
 
 def write(settlement: Settlement, /) -> None:
-    """Log a settlement, if anybody wants to know."""
-    if logger.isEnabledFor(logging.INFO):
-        logger.info("%s", line(settlement))
+    """Log a settlement, if anybody wants to know; handlers of others get a line of JSON."""
+    is_probe = settlement.action in _PROBES and settlement.status == 200
+    level = logging.DEBUG if is_probe else logging.INFO
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s", _Line(settlement), extra={"settlement": settlement})
 
 
 def line(settlement: Settlement, /) -> str:
@@ -104,3 +125,25 @@ def _tokens(settlement: Settlement) -> dict[str, Any]:
 
 def _ms(since_s: float, until_s: float | None) -> float | None:
     return None if until_s is None else round((until_s - since_s) * 1000, 3)
+
+
+class _Line:
+    """A line that is only made where it is shown."""
+
+    def __init__(self, settlement: Settlement) -> None:
+        self._settlement = settlement
+
+    def __str__(self) -> str:
+        return line(self._settlement)
+
+
+class _Formatter(logging.Formatter):
+    """Makes a line of a settlement."""
+
+    def __init__(self, form: Callable[[Settlement], str]) -> None:
+        super().__init__()
+        self._form = form
+
+    def format(self, record: logging.LogRecord) -> str:
+        settlement: Settlement = record.__dict__["settlement"]
+        return self._form(settlement)

@@ -17,7 +17,7 @@ from headgate.limits import Limits
 
 EXTENSION = "headgate.connection"
 """The ASGI scope extension that our own server offers: `close_after()` closes the connection once the reply is out,
-`abort()` closes it at once."""
+`abort()` closes it at once, `break_off(reset)` once what was written has left."""
 
 
 class Source(Protocol):
@@ -78,6 +78,7 @@ class AsgiLane:
         self._ended = False
         self._clean = True
         self._over = False
+        self._reset: bool | None = None  # how the connection is to be broken, if it is
         self._wake = asyncio.Event()
         self._sends = 0
         self._sending = False
@@ -113,12 +114,17 @@ class AsgiLane:
         else:
             abort()  # the host sees it closed, and says so
 
+    def break_off(self, *, reset: bool) -> None:
+        """Break the connection once all that was written has left, by a reset or a close in the body's midst."""
+        self._reset = reset
+        self._wake.set()
+
     # The app calls this, the ticker the next.
 
     async def run(self, source: Source) -> None:
         """Carry the reply until it is whole or its client is gone. When cancelled, the source hears `gone`."""
         self._source = source
-        self._ticker.add(self)
+        self._ticker.add(self, self._limits.write_stall_s)
         watcher = asyncio.get_running_loop().create_task(self._watch())
         try:
             async with asyncio.timeout(None) as self._patience:
@@ -152,8 +158,10 @@ class AsgiLane:
             if self._head is not None:
                 (status, headers), self._head = self._head, None
                 await self._carry({"type": "http.response.start", "status": status, "headers": headers})
-            if self._pieces or self._ended:
+            if self._pieces or self._ended or self._reset is not None:
                 await self._carry_body()
+            if self._reset is not None and not self._pieces:
+                self._break(reset=self._reset)
 
     async def _carry_body(self) -> None:
         data, ended = b"".join(self._pieces), self._ended
@@ -172,6 +180,13 @@ class AsgiLane:
         elif self._paused and not self._waiting_bytes:
             self._paused = False
             self._source.resume()
+
+    def _break(self, *, reset: bool) -> None:
+        offered = self._connection.get("break_off")
+        if offered is None:
+            self._stop()
+        else:
+            offered(reset=reset)  # the host sees it closed, and says so
 
     async def _carry(self, message: dict[str, Any]) -> None:
         self._sending = True

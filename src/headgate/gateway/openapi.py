@@ -18,11 +18,12 @@ from headgate.surfaces.base import Surface
 from headgate.surfaces.chat_shapes import Body
 
 _SHAPES: Mapping[str, type[msgspec.Struct]] = {"chat": Body}
+_NO_KEY = "Needs no key; whoever brings one is told the engines' names too."
 _READS: Mapping[str, tuple[str, str]] = {
     "/v1/models": ("listModels", "What all engines serve."),
     "/v1/models/{id}": ("getModel", "One model; its id may hold `/` and `:`."),
-    "/health": ("getHealth", "Whether the process is alive. Needs no key."),
-    "/ready": ("getReady", "Whether at least one engine answered lately; 503 if none did, or while draining."),
+    "/health": ("getHealth", f"Whether the process is alive. {_NO_KEY}"),
+    "/ready": ("getReady", f"Whether an engine answered lately; 503 if none did, or while draining. {_NO_KEY}"),
     "/openapi.json": ("getDocument", "This document."),
 }
 _REFERENCE = "#/components/schemas/{name}"

@@ -159,7 +159,7 @@ def plan(surface: Surface, engine: Engine, chat: ChatRequest, model: str, limits
         include_timings=chat.include_timings or "timings" in engine.config.extras,
     )
     encoder: Encoder = surface.encoder(writing) if chat.stream else WholeEncoder(surface, writing)
-    translator = Translator(engine.dialect.decoder(reading), encoder, watch)
+    translator = Translator(engine.dialect.decoder(reading), encoder, watch, every_delta=False)
     return Plan(engine.upstream, model, engine.dialect, surface, request, encoder, translator, watch, chat.stream)
 
 

@@ -61,17 +61,17 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     principal: str
     action: str
     outcome: Outcome
-    code: str | None
-    status: int
-    upstream: str | None
-    model: str | None
-    usage: Usage | None
+    code: str | None = None
+    status: int = 0
+    upstream: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
     started_s: float
-    first_byte_s: float | None
+    first_byte_s: float | None = None
     ended_s: float
-    bytes_in: int
-    bytes_out: int
-    repairs: dict[str, int]
+    bytes_in: int = 0
+    bytes_out: int = 0
+    repairs: dict[str, int] = {}
 
 
 class Policy(Protocol):
@@ -104,6 +104,23 @@ class MemoryPolicy:
         """Count, and remember."""
         self.outcomes[settlement.outcome] += 1
         self.settled.append(settlement)
+
+
+def turned_away(error: PeerError, request_id: str) -> None:
+    """Tell the journal of a request that never got as far as an `Entry`: nobody was asked about it."""
+    now_s = time.perf_counter()
+    outcome = Outcome.REFUSED if isinstance(error, RequestError) else Outcome.INTERRUPTED
+    settlement = Settlement(
+        request_id=request_id,
+        principal="",
+        action="",
+        outcome=outcome,
+        code=error.code,
+        status=error.status,
+        started_s=now_s,
+        ended_s=now_s,
+    )
+    journal.write(settlement)
 
 
 class Entry:

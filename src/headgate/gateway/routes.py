@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from headgate.gateway import reads
-from headgate.gateway.fleet import Fleet
 from headgate.gateway.openapi import document
-from headgate.gateway.reads import Read
+from headgate.gateway.reads import Asked, Read
 from headgate.surfaces.base import Surface
 
 _MODEL = "/v1/models/"
@@ -46,7 +45,7 @@ class Routes:
     def __init__(self, served: Sequence[Surface], default: Surface, ready: Read) -> None:
         written = document(served)
 
-        async def described(_fleet: Fleet, _rest: str, /) -> tuple[int, bytes]:
+        async def described(_asked: Asked, /) -> tuple[int, bytes]:
             return 200, written
 
         self._routes = {path: Route(one.name, one) for one in served for path in one.paths}

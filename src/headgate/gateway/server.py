@@ -11,15 +11,17 @@ import errno
 import math
 import os
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from headgate.config_values import DRAIN_S
+from headgate.config.values import DRAIN_S
 from headgate.errors import ConfigError
 from headgate.gateway.app import Gateway, shutting_down
+from headgate.gateway.crowd import Crowd, files_max
 from headgate.gateway.guards import Guarded
 from headgate.gateway.lane import EXTENSION
 from headgate.limits import DEFAULTS, Limits
@@ -44,7 +46,20 @@ class Protocol(Guarded):
         def close_after() -> None:
             cycle.keep_alive = False
 
-        offered: dict[object, object] = {"close_after": close_after, "abort": transport.abort}
+        def break_off(*, reset: bool) -> None:
+            sock: socket.socket | None = transport.get_extra_info("socket")
+            if reset and sock is not None:
+                # Closed with nothing to wait for, a connection is reset.
+                sock.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii" if os.name == "posix" else "hh", 1, 0)
+                )
+            transport.close()
+
+        offered: dict[object, object] = {
+            "close_after": close_after,
+            "abort": transport.abort,
+            "break_off": break_off,
+        }
         self.scope["extensions"] = {**self.scope.get("extensions", {}), EXTENSION: offered}
 
 
@@ -57,12 +72,20 @@ class Server(uvicorn.Server):
     Args:
         config: uvicorn's.
         on_start: is called once clients are served.
+        on_stop: is called once nobody is served any more; a signal ends the process afterwards.
         drained: what is drained; None for other apps.
     """
 
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None], drained: Gateway | None = None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_start: Callable[[], None],
+        on_stop: Callable[[], None],
+        drained: Gateway | None = None,
+    ) -> None:
         super().__init__(config)
         self._on_start = on_start
+        self._on_stop = on_stop
         self._drained = drained
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -82,6 +105,7 @@ class Server(uvicorn.Server):
         finally:
             if alarm is not None:
                 alarm.cancel()
+            self._on_stop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; when told so again, at once."""
@@ -102,10 +126,16 @@ class Server(uvicorn.Server):
             connection.transport.abort()
 
 
-def make_server(app: Any, *, log_level: str = "warning", on_start: Callable[[], None] = lambda: None) -> Server:
+def make_server(
+    app: Any,
+    *,
+    log_level: str = "warning",
+    on_start: Callable[[], None] = lambda: None,
+    on_stop: Callable[[], None] = lambda: None,
+) -> Server:
     """Make a server for an ASGI app; `server.run(sockets=listen(host, port))` serves until SIGINT or SIGTERM.
 
-    A `Gateway` brings its own limits and its drain time; other apps get the defaults.
+    A `Gateway` brings its own limits and its drain time; other apps get the defaults. The rest is as for `Server`.
     """
     gateway = app if isinstance(app, Gateway) else None
     drain_s = DRAIN_S if gateway is None else gateway.config.drain_s
@@ -124,12 +154,13 @@ def make_server(app: Any, *, log_level: str = "warning", on_start: Callable[[], 
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(drain_s + _FAREWELL_S),
     )
-    return Server(config, on_start, gateway)
+    return Server(config, on_start, on_stop, gateway)
 
 
 def _protocol(of_limits: Limits) -> type[Protocol]:
     class Limited(Protocol):
         limits = of_limits
+        crowd = Crowd(of_limits, files_max())
 
     return Limited
 

@@ -1,14 +1,18 @@
-"""One coarse timer for everything that waits: deadlines are seconds, and a timer per chunk costs more than it."""
+"""Coarse timers for everything that waits: deadlines are seconds, and a timer per chunk costs more than a sweep.
+
+Strategy: whoever waits says how short its shortest deadline is; those who are as patient are swept by one timer, so
+that one engine's short deadline wakes nobody else.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Protocol
 
-from headgate.limits import Limits
-
 _SWEEP_S_MAX = 0.5
-"""How late a deadline may be noticed; the pools of the upstreams sweep as often."""
+"""How late a long deadline may be noticed; the pools of the upstreams sweep as often."""
+_SWEEPS = 4
+"""Sweeps within a short deadline."""
 
 
 class Ticking(Protocol):
@@ -19,46 +23,62 @@ class Ticking(Protocol):
 
 
 class Ticker:
-    """Calls `tick` of what was added, several times within the shortest deadline, while there is anything.
+    """Calls `tick` of what was added, several times within its shortest deadline, until it is discarded."""
 
-    Args:
-        limits: the deadlines that are watched with it.
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        waits_s = limits.keepalive_s, limits.after_finish_s, limits.write_stall_s, limits.first_byte_s
-        shortest_s = min(waits_s if limits.total_s is None else (*waits_s, limits.total_s))
-        self._sweep_s = min(_SWEEP_S_MAX, shortest_s / 4)
-        self._ticking: set[Ticking] = set()
-        self._timer: asyncio.TimerHandle | None = None
+    def __init__(self) -> None:
+        self._sweeps: dict[float, _Sweep] = {}  # as many as engines have different deadlines
+        self._sweep_of: dict[Ticking, _Sweep] = {}
 
     def __len__(self) -> int:
-        return len(self._ticking)
+        return len(self._sweep_of)
 
-    def add(self, ticking: Ticking, /) -> None:
-        """Begin to call it."""
-        self._ticking.add(ticking)
-        self._arm()
+    def add(self, ticking: Ticking, shortest_s: float, /) -> None:
+        """Begin to call it, so often that a deadline of `shortest_s` is noticed soon. Of two calls the later counts."""
+        self.discard(ticking)
+        every_s = min(_SWEEP_S_MAX, shortest_s / _SWEEPS)
+        sweep = self._sweeps.setdefault(every_s, _Sweep(every_s))
+        self._sweep_of[ticking] = sweep
+        sweep.add(ticking)
 
     def discard(self, ticking: Ticking, /) -> None:
         """Stop calling it, if it was ever added."""
-        self._ticking.discard(ticking)
+        sweep = self._sweep_of.pop(ticking, None)
+        if sweep is not None:
+            sweep.ticking.discard(ticking)
 
     def close(self) -> None:
         """Stop altogether."""
-        self._ticking.clear()
+        self._sweep_of.clear()
+        for sweep in self._sweeps.values():
+            sweep.close()
+
+
+class _Sweep:
+    """One timer, which runs while there is anybody to be called."""
+
+    def __init__(self, every_s: float) -> None:
+        self.ticking: set[Ticking] = set()
+        self._every_s = every_s
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, ticking: Ticking, /) -> None:
+        self.ticking.add(ticking)
+        self._arm()
+
+    def close(self) -> None:
+        self.ticking.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _arm(self) -> None:
-        if self._timer is None and self._ticking:
-            self._timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
+        if self._timer is None and self.ticking:
+            self._timer = asyncio.get_running_loop().call_later(self._every_s, self._run)
 
-    def _sweep(self) -> None:
+    def _run(self) -> None:
         self._timer = None
         now_s = asyncio.get_running_loop().time()
-        for ticking in tuple(self._ticking):
-            if ticking in self._ticking:  # a tick may end another one
+        for ticking in tuple(self.ticking):
+            if ticking in self.ticking:  # a tick may end another one
                 ticking.tick(now_s)
         self._arm()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headgate.accumulate import Accumulator
-from headgate.events import Event, MessageEnd, MessageStart, StreamError
+from headgate.events import Event, MessageEnd, MessageStart, ReasoningDelta, StreamError, TextDelta
 from headgate.surfaces.base import Surface, Writing
 
 
@@ -51,6 +51,10 @@ class WholeEncoder:
             return b""
         self.done = True
         return self._surface.whole(self._gathered.messages, self._writing)
+
+    def frame(self, delta: TextDelta | ReasoningDelta, /) -> None:
+        """None: nothing is written before the end."""
+        del delta
 
     def close(self) -> bytes:
         """Nothing: an end that did not come is a failure, and is told by a status."""

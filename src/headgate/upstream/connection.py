@@ -166,4 +166,4 @@ class Connection(asyncio.Protocol):
         if break_off is None:
             exchange.over()
         else:
-            exchange.broken(faults.truncated(self._where, break_off), untouched=not self._reader.touched)
+            exchange.broken(faults.truncated(self._where, break_off, reset=reset), untouched=not self._reader.touched)

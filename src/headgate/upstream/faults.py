@@ -60,10 +60,12 @@ def not_http(where: str, fault: str, /) -> UpstreamError:
     return UpstreamError("upstream_protocol", f"expected an HTTP/1.1 reply from {where}, got {fault}. {next_step}")
 
 
-def truncated(where: str, got: str, /) -> UpstreamError:
-    """The error for a reply that ends early; `got` names what came of it."""
+def truncated(where: str, got: str, /, *, reset: bool = False) -> UpstreamError:
+    """The error for a reply that ends early; `got` names what came of it, `reset` how the connection ended."""
     next_step = "The engine may have crashed; see its log."
-    return UpstreamError("upstream_truncated", f"expected a whole reply from {where}, {got}. {next_step}")
+    error = UpstreamError("upstream_truncated", f"expected a whole reply from {where}, {got}. {next_step}")
+    error.reset = reset
+    return error
 
 
 def _attribute(error: ssl.SSLError, name: str) -> str:

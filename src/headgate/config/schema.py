@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta
 
-from headgate.config_values import DRAIN_S, HOST, PORT, Extra
+from headgate.config.values import DRAIN_S, HOST, PORT, Extra
 from headgate.limits import DEFAULTS
 
 EXTRAS = get_args(Extra)
@@ -18,6 +18,8 @@ SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
 
 _Text = Annotated[str, Meta(min_length=1)]
 _Seconds = Annotated[float, Meta(gt=0)]
+_DRAIN_S_MAX = 86_400
+"""A day. Servers add to it and make whole seconds of it, so that it cannot be infinite."""
 
 
 class ServerTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -41,9 +43,11 @@ class ServerTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         tuple[_Text, ...], Meta(description="Origins of web pages that may ask, such as https://app.example.com.")
     ] = ()
     default_model: Annotated[
-        str | None, Meta(description="The model for requests that may leave it out (POST /chat).")
+        _Text | None, Meta(description="The model for requests that may leave it out (POST /chat).")
     ] = None
-    drain_s: Annotated[float, Meta(ge=0, description="Seconds that running streams may go on after SIGTERM.")] = DRAIN_S
+    drain_s: Annotated[
+        float, Meta(ge=0, le=_DRAIN_S_MAX, description="Seconds that running streams may go on after SIGTERM.")
+    ] = DRAIN_S
     look: Annotated[
         tuple[_Text, ...] | None,
         Meta(description="URLs to look at for engines when no upstream is named, in place of the usual local ports."),

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from headgate.config_layers import Layer
-from headgate.config_lines import Path
-from headgate.config_read import Settings
+from headgate.config.layers import Layer
+from headgate.config.lines import Path
+from headgate.config.read import Settings
 
 MASK = "***"
 _SECRETS = frozenset({"api_key", "api_keys", "headers"})

@@ -11,18 +11,20 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from headgate.config_lines import Path, find_lines
+from headgate.config.lines import Path, find_lines
 from headgate.errors import ConfigError
 
 FLAG = "--upstream"
 
+is_variable = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
+"""Whether a text can be the name of an environment variable."""
+
 _match_expansion = re.compile(r"\$(\$\{|\{([^}]*)\}?)")
-_is_variable = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 _at_line = re.compile(r" \(at line (\d+), column (\d+)\)")
 _SECRETS = ("api_keys", "api_keys_file")
 
 _PREFIX = "HEADGATE_"
-_OTHER_VARIABLES = frozenset({"CONFIG", "LOG_LEVEL", "GOLDEN"})
+_OTHER_VARIABLES = frozenset({"CONFIG", "LOG", "LOG_LEVEL", "GOLDEN"})
 """Variables with our prefix that are no setting of `[server]`."""
 
 
@@ -182,7 +184,7 @@ def _expand(text: str, environ: Mapping[str, str], place: Callable[[Path], str],
     def replace(match: re.Match[str]) -> str:
         if match[1] == "${":
             return "${"  # written as $${
-        if not match[0].endswith("}") or not _is_variable(match[2]):
+        if not match[0].endswith("}") or not is_variable(match[2]):
             raise ConfigError(f"{place(path)}: expected ${{VARIABLE}}, or $${{ for the characters themselves.")
         if match[2] not in environ:
             raise ConfigError(
@@ -214,8 +216,11 @@ def _text(variable: str, text: str) -> str:
 
 
 def _list(variable: str, text: str) -> list[str]:
-    del variable
-    return [word for word in (part.strip() for part in text.split(",")) if word]
+    words = [word for word in (part.strip() for part in text.split(",")) if word]
+    if not words:
+        # Keys of two variables that are both empty: taken as no keys, they would open the door to everybody.
+        raise ConfigError(f"{variable}: expected words separated by commas, got only commas.")
+    return words
 
 
 def _number(variable: str, text: str) -> int | float:

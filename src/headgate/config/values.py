@@ -31,7 +31,7 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         name: what requests (`NAME/model`), logs and messages call it.
-        url: where it listens; a final `/v1` may be there or not.
+        url: where it listens; with `openai` a final `/v1` may be there or not.
         dialect: `openai` for every `/v1/chat/completions` engine, `ollama` for Ollama's native API.
         api_key: its key, which is sent as a bearer token to this engine only.
         api_key_env: the environment variable that holds its key.
