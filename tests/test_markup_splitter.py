@@ -10,7 +10,7 @@ from pieces import Said, cut_at, merged, raw, repairs, said, spans_of, splitter
 from headgate.limits import Limits
 from headgate.markup.harmony_header import GLUED
 from headgate.markup.spans import Kind, Span
-from headgate.markup.think import PAIRS
+from headgate.markup.thoughts import PAIRS
 
 TOKENS = ["<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|end|>", "<|return|>", "<|call|>"]
 TAGS = [*PAIRS, *PAIRS.values(), *GLUED, *TOKENS]
@@ -114,7 +114,7 @@ def test_text_and_thought_are_never_rewritten(text: str, tools: list[str] | None
 def test_calls_are_opened_before_their_arguments_and_closed_after(text: str) -> None:
     """The writer opens and closes blocks by these spans; out of order they would raise or leak."""
     opened = False
-    for kind, _, _ in spans_of(text):
+    for kind, *_ in spans_of(text):
         if kind is Kind.CALL:
             assert not opened
             opened = True

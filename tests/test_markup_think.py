@@ -10,7 +10,7 @@ from pieces import Said, cuts, raw, repairs, said, spans_of
 from headgate.limits import Limits
 from headgate.markup.scanner import SPACE_MAX
 from headgate.markup.spans import Kind
-from headgate.markup.think import PAIRS
+from headgate.markup.thoughts import MORE_CLOSERS, PAIRS
 
 pairs = pytest.mark.parametrize(("opener", "closer"), PAIRS.items(), ids=PAIRS)
 
@@ -38,7 +38,7 @@ def test_white_space_beside_the_tags_belongs_to_them(opener: str, closer: str) -
 def test_another_pairs_closer_is_part_of_the_thought(opener: str, closer: str) -> None:
     """A model that thinks in one kind of tags may write about another."""
     for other in PAIRS.values():
-        if other not in closer and closer not in other:
+        if other not in closer and closer not in other and other not in MORE_CLOSERS.get(opener, ()):
             assert Said(f"a{other}b", "c") == said(spans_of(f"{opener}a{other}b{closer}c"))
 
 
@@ -149,6 +149,29 @@ def test_an_unopened_closer_behind_code_counts(before: str, after: str) -> None:
 
     assert ["reasoning_unopened"] == repairs(spans)
     assert before.rstrip() + after == said(spans).text
+
+
+@pytest.mark.parametrize(
+    ("opener", "closer"), [(opener, more) for opener in MORE_CLOSERS for more in MORE_CLOSERS[opener]]
+)
+def test_some_pairs_have_a_second_closer(opener: str, closer: str) -> None:
+    """Small models end a thought of any effort alike; whichever comes first ends it."""
+    check(f"{opener}a{closer}b{PAIRS[opener]}c", Said("a", f"b{PAIRS[opener]}c"))
+    check(f"{opener}a{PAIRS[opener]}b{closer}c", Said("a", f"b{closer}c"))
+
+
+def test_a_closer_without_an_opener_of_its_own_counts_where_none_stands_in_the_text() -> None:
+    """Apriel's thought is opened in the prompt, by a sentence."""
+    closer = "[BEGIN FINAL RESPONSE]"
+
+    check(f"a\n{closer}\nb", Said("a", "b"), starts_in_reasoning=True)
+    check(f"a{closer}b", Said("", "ab"))
+    check(f"<think>a{closer}</think>b", Said(f"a{closer}", "b"))
+
+
+def test_a_tag_that_ends_blocks_of_all_kinds_ends_only_a_known_thought() -> None:
+    check("a<|end_message|>b", Said("a", "b"), starts_in_reasoning=True)
+    check("a<|end_message|>b", Said("", "a<|end_message|>b"))
 
 
 def test_the_first_closer_ends_the_thought_even_in_code() -> None:

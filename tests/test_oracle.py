@@ -9,7 +9,7 @@ import pytest
 from oracle import __main__ as command
 from oracle.expected import expected, message
 from oracle.folders import FIXTURES, Case, cases, faults
-from oracle.markup import Meaning, family, meaning
+from oracle.markup import Meaning, meaning
 from oracle.wire import Call, Choice, read
 
 CASES = list(cases())
@@ -94,13 +94,49 @@ def test_markup_of_a_whole_text(text: str, understood: Meaning) -> None:
     assert understood == meaning(text, ["f"])
 
 
-def test_markup_waits_only_where_a_declared_tool_is_named() -> None:
-    """Tagged text that names no declared tool must stay text, and so waits for nothing."""
-    text = '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>'
+HERMES = '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>'
+ONE = [Call("f", '{"a": 1}')]
 
-    assert "hermes" == family(text, ["f"])
-    assert family(text, ["g"]) is None
-    assert family(text, []) is None
+
+@pytest.mark.parametrize(
+    ("text", "understood"),
+    [
+        (HERMES, Meaning(calls=ONE)),
+        (f"a\n{HERMES}\nb {HERMES}", Meaning("", "ab", [*ONE, *ONE])),
+        (f"<think>\na\n</think>\n{HERMES}", Meaning("a", "", ONE)),
+        (f"<think>\na\n{HERMES}", Meaning("a", "", ONE)),
+        (f"<think>\na\n{HERMES}\n</think>\nb", Meaning(f"a\n{HERMES}", "b")),
+        ('<tool_call>\n{"name": "f", "arguments": {"a": 1\n</tool_call>', Meaning(calls=[Call("f", '{"a": 1\n')])),
+        ("Say <tool_call> and go on.", Meaning("", "Say <tool_call> and go on.")),
+        (f"`{HERMES}`", Meaning("", f"`{HERMES}`")),
+        ('{"name": "f", "parameters": {"a": 1}}', Meaning(calls=ONE)),
+        ('```json\n{"name": "f", "arguments": {"a": 1}}\n```', Meaning(calls=ONE)),
+        (
+            '{"name": "f", "parameters": {"a": 1}} and more',
+            Meaning("", '{"name": "f", "parameters": {"a": 1}} and more'),
+        ),
+        ("[f(a=1), f(a=1)]", Meaning(calls=[*ONE, *ONE])),
+        ("```tool_code\nf(a=1)\n```", Meaning(calls=ONE)),
+        ("f(a=1)", Meaning("", "f(a=1)")),
+        ('[TOOL_CALLS]f[ARGS]{"a": 1}', Meaning(calls=ONE)),
+        ('[TOOL_CALLS][{"name": "f", "arguments": {"a": 1}}]', Meaning(calls=ONE)),
+        ('<|python_tag|>{"name": "f", "parameters": {"a": 1}}', Meaning(calls=ONE)),
+    ],
+)
+def test_calls_of_a_whole_text(text: str, understood: Meaning) -> None:
+    assert understood == meaning(text, ["f"])
+
+
+@pytest.mark.parametrize("tools", [["g"], []])
+def test_a_call_of_a_tool_that_was_not_declared_is_text(tools: list[str]) -> None:
+    assert Meaning("", HERMES) == meaning(HERMES, tools)
+
+
+def test_the_oracle_does_not_guess_what_only_a_schema_tells() -> None:
+    text = "<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>1</arg_value>\n</tool_call>"
+
+    with pytest.raises(NotImplementedError, match="schema"):
+        meaning(text, ["f"])
 
 
 def test_content_is_null_only_beside_a_whole_call() -> None:

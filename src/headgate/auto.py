@@ -11,9 +11,9 @@ from __future__ import annotations
 import msgspec
 
 from headgate.dialects import dialects
-from headgate.dialects.base import Decoder, Reading
+from headgate.dialects.base import Decoder, Plain, Reading
 from headgate.errors import UsageError
-from headgate.events import Event, StreamError
+from headgate.events import Event, ReasoningDelta, StreamError, TextDelta
 
 _SPACE = b"\xef\xbb\xbf \t\r\n"
 _MAY_BEGIN_A_RECORD = b"{:deir"
@@ -29,6 +29,7 @@ class AutoDecoder:
 
     def __init__(self, reading: Reading) -> None:
         self.dialect: str | None = None
+        self.limits = reading.limits
         self._reading = reading
         self._head = b""
         self._decoder: Decoder | None = None
@@ -92,6 +93,24 @@ class AutoDecoder:
         twin.__dict__.update(self.__dict__)
         twin._decoder = self._decoder.copy() if self._decoder else None
         return twin
+
+    @property
+    def record_end(self) -> bytes:
+        """What ends a record, once the dialect is decided."""
+        return self._decoder.record_end if self._decoder is not None else b""
+
+    def plain(self, delta: TextDelta | ReasoningDelta, /) -> Plain | None:
+        """See `Decoder.plain`."""
+        return self._decoder.plain(delta) if self._decoder is not None else None
+
+    def take_text(self, delta: TextDelta | ReasoningDelta, text: str, /) -> str | None:
+        """See `Decoder.take_text`."""
+        return self._decoder.take_text(delta, text) if self._decoder is not None else None
+
+    def skip(self, length: int, /) -> None:
+        """See `Decoder.skip`."""
+        if self._decoder is not None:
+            self._decoder.skip(length)
 
     def _decided(self) -> bool:
         if len(self._head) >= self._reading.limits.sniff_bytes_max:

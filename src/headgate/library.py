@@ -52,6 +52,7 @@ def decoder(
     parse_reasoning: bool = True,
     parse_tools: bool = True,
     whole_calls: bool = False,
+    verbose: bool = False,
     ids: IdFactory = new_id,
     limits: Limits = DEFAULTS,
 ) -> Decoder:
@@ -67,6 +68,8 @@ def decoder(
         parse_reasoning: whether reasoning is taken out of text.
         parse_tools: whether tool calls are taken out of text.
         whole_calls: whether a call made of text is held until it is whole; one that never is stays text.
+        verbose: whether a recurring quirk is told each time it occurs and not once per response, and removed
+            markup with its text; for people who look at a stream.
         ids: makes ids for calls that came without one.
         limits: the limits of buffers.
 
@@ -82,6 +85,7 @@ def decoder(
         parse_reasoning=parse_reasoning,
         parse_tools=parse_tools,
         whole_calls=whole_calls,
+        verbose=verbose,
     )
     return AutoDecoder(reading) if dialect == AUTO else find_dialect(dialect).decoder(reading)
 

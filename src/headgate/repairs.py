@@ -1,7 +1,7 @@
 """The named repairs: every change made to bring a stream into contract, with a sentence why.
 
 A quirk that may recur in every chunk is reported once per response; a rescue (markup that became
-reasoning or a call, a block that was moved) is reported each time.
+reasoning or a call, a block that was moved) is reported each time. `docs/repairs.md` shows a fixture of each.
 """
 
 from __future__ import annotations
@@ -36,10 +36,55 @@ CODES: dict[str, str] = {
     "reasoning_unopened": "A closing reasoning tag without an opener; the text before it is reasoning.",
     "reasoning_from_text": "Reasoning stood between tags in the text.",
     "call_from_text": "A tool call stood as markup in the text.",
+    "call_from_bare_json": "The whole text was a tool call, or a list of calls, as JSON without any markup.",
     "markup_removed": "Tags that only structure the message were taken out of the text.",
     "markup_cut": "The text ended, or a structured block began, inside a tag.",
     "markup_given_back": "Markup that may not be acted on (an undeclared tool, an unknown recipient) stayed text.",
     "markup_too_long": "A tag's header was longer than the limit and stayed text.",
     "harmony_message_missing": "A harmony header had no `<|message|>`.",
+    "harmony_end_missing": "A harmony message's `<|end|>` or `<|call|>` was stripped; it ended where the next began.",
+    "harmony_return_missing": "The last harmony message's `<|return|>` or `<|call|>` was stripped, or cut off.",
     "extra_dropped": "A value that this surface has no place for was left out.",
 }
+
+BREAKS: dict[str, str] = {
+    "role_repeated": "Clients that add deltas up field by field keep a role that does not exist.",
+    "reasoning_renamed": "Clients know one name for the thought and lose it under every other.",
+    "null_dropped": "Typed clients refuse the chunk; in Lua and JavaScript the null shows up as a value of its own.",
+    "empty_dropped": "Clients that test for a field, not for what it holds, begin a message or a name of nothing.",
+    "finish_split": "Clients that stop at the finish reason lose the last words, which came with it.",
+    "finish_derived": "An agent does not run the calls, or runs what was cut off at the limit.",
+    "finish_mapped": "Clients that check the word against OpenAI's list refuse the whole reply.",
+    "call_index_assigned": "The arguments of two calls are joined to one text, which is no JSON.",
+    "call_id_minted": "The result of the call cannot be sent back: nothing says which call it answers.",
+    "call_id_changed": "Two results answer the same call, and the next request is refused.",
+    "call_header_repeated": "The tool is called `run_commandrun_command`, or each fragment becomes a call.",
+    "call_name_cleaned": "No tool has this name, so the call fails or is dropped.",
+    "arguments_serialised": "Clients join fragments of text and fail at an object.",
+    "arguments_defaulted": "An empty text is no JSON, so the call cannot be read.",
+    "usage_moved": "Clients add the reports up and count double, or look for usage where it is not.",
+    "usage_summed": "The last report counts as the whole, and the other choices cost nothing.",
+    "object_corrected": "The OpenAI client drops the chunk, and usage with it.",
+    "choices_empty": "Clients that read `choices[0]` of every chunk crash.",
+    "identity_unified": "Clients that tell responses apart by id see several.",
+    "logprobs_completed": "Typed clients refuse the chunk, or crash where they show the probabilities.",
+    "type_coerced": "Typed clients refuse the chunk.",
+    "field_ignored": "A number is believed that nobody counted.",
+    "text_replaced": "The bytes cannot be decoded, and the client stops there.",
+    "record_unterminated": "Event-stream readers drop an event that no blank line ends, and its text or finish reason.",
+    "error_field": "The stream seems to end well, without an answer.",
+    "closed_after_finish": "Clients that wait for the end marker wait for ever, or report a broken connection.",
+    "reasoning_unopened": "The user reads the thought as a part of the answer.",
+    "reasoning_from_text": "The user reads the thought, tags included, and the history sends it back to the model.",
+    "call_from_text": "The call is shown to the user, and nobody runs it.",
+    "call_from_bare_json": "The call is shown to the user as JSON, and nobody runs it.",
+    "markup_removed": "The user reads tags that were meant for programs.",
+    "markup_cut": "The user reads half a tag.",
+    "markup_given_back": "A call that nobody offered is run, or a part of the answer vanishes.",
+    "markup_too_long": "The answer waits for a tag that never ends.",
+    "harmony_message_missing": "Parsers that wait for the token show the header, or swallow the message.",
+    "harmony_end_missing": "Parsers that wait for the token take the answer for a part of the thought.",
+    "harmony_return_missing": "Parsers that wait for the token hold the last message back for ever.",
+    "extra_dropped": "What a client cannot be told is lost without a word.",
+}
+"""What happens to a client where the repair is not made."""

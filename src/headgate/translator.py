@@ -1,7 +1,7 @@
 """Engine bytes in, client bytes out: a decoder and an encoder behind one `feed`.
 
 Strategy: by definition `encoder.feed(decoder.feed(data))`. This is the seam the gateway uses, and the
-place where a faster path may stand as long as it gives the same bytes.
+place where the shortcut stands, which gives the same bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from headgate.dialects.base import Decoder
 from headgate.errors import PeerError
 from headgate.events import Event, StreamError
+from headgate.shortcut import Shortcut
 from headgate.surfaces.base import Encoder
 
 Tap = Callable[[Sequence[Event]], None]
@@ -23,12 +24,14 @@ class Translator:
         decoder: reads the engine's bytes.
         encoder: writes the client's bytes.
         tap: is called with each batch of events, if somebody listens.
+        every_delta: whether the tap must hear of plain text too; False lets that take the shortcut.
     """
 
-    def __init__(self, decoder: Decoder, encoder: Encoder, tap: Tap | None = None) -> None:
+    def __init__(self, decoder: Decoder, encoder: Encoder, tap: Tap | None = None, *, every_delta: bool = True) -> None:
         self._decoder = decoder
         self._encoder = encoder
         self._tap = tap
+        self._feed = self._whole if tap is not None and every_delta else Shortcut(decoder, encoder, self._whole).feed
 
     @property
     def done(self) -> bool:
@@ -50,7 +53,7 @@ class Translator:
 
         Never raises on peer input: bad input ends the response with an error frame.
         """
-        return self._encode(self._decoder.feed(data))
+        return self._feed(data)
 
     def close(self, *, cancelled: bool = False) -> bytes:
         """The engine's bytes are over: return the rest, the terminal frame included; b"" if that is out already."""
@@ -64,6 +67,9 @@ class Translator:
         """The connection to the engine failed: return what was held, and the error frame."""
         event = error.event() if isinstance(error, PeerError) else error
         return b"" if self._encoder.done else self._encode(self._decoder.fail(event)) + self._encoder.close()
+
+    def _whole(self, data: bytes) -> bytes:
+        return self._encode(self._decoder.feed(data))
 
     def _encode(self, events: list[Event]) -> bytes:
         if self._tap is not None and events:

@@ -97,8 +97,8 @@ HERMES: dict[str, str] = _spellings(
             "<tool_call>run_command\n<arg_key>command</arg_key>\n<arg_value>ls</arg_value>\n</tool_call>"
         ),
         ("dialect: deepseek",): (
-            '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>run_command<｜tool▁sep｜>{"command": "ls"}'  # noqa: RUF001
-            "<｜tool▁call▁end｜><｜tool▁calls▁end｜>"  # noqa: RUF001
+            '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>run_command<｜tool▁sep｜>{"command": "ls"}'
+            "<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
         ),
         ("dialect: kimi",): (
             "<|tool_calls_section_begin|><|tool_call_begin|>functions.run_command:0<|tool_call_argument_begin|>"

@@ -1,8 +1,7 @@
 """Text-embedded structure of a whole message, by plain string operations: reasoning, content, calls.
 
-Strategy: the whole text is known, so a tag is a place to cut. Think tags and harmony channels are taken apart here;
-`family` names any other family's tool markup, which a fixture then waits for. When Headgate learns a family, it gets
-its own few lines here, and its entry in `SIGNS` goes.
+Strategy: the whole text is known, so a tag is a place to cut. Think tags and harmony channels are taken apart here, the
+calls of other families in `calls.py`. A call in a thought is part of the thought, unless the message ends there.
 
 White space around think tags belongs to the tags. It does not where an engine has split the reasoning off itself; that
 text never comes here. Harmony bodies are exact.
@@ -15,21 +14,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from oracle.calls import calls_in
 from oracle.wire import Call
-
-SIGNS: dict[str, str] = {
-    "hermes": r"<tool_call>\s*\{",
-    "qwen3-coder": r"<tool_call>\s*<function=",
-    "glm45": r"<tool_call>\s*\w+\s*<arg_key>",
-    "mistral": r"\[TOOL_CALLS\]",
-    "llama3-json": r"<\|python_tag\|>",
-    "deepseek-v3.1": r"<｜tool▁calls▁begin｜>",  # noqa: RUF001  # the full-width bar is the token's own
-    "kimi-k2": r"<\|tool_calls_section_begin\|>",
-    "minimax-m2": r"<minimax:tool_call>",
-    "pythonic": r"^\s*(```tool_code\s*)?\[?\w+\(\w+=",
-    "bare-json": r'^\s*(```(json)?\s*)?\[?\{\s*"name":',
-}
-"""Families that Headgate does not read yet: name -> what in a text betrays it (a regular expression)."""
 
 
 @dataclass
@@ -41,25 +27,27 @@ class Meaning:
     calls: list[Call] = field(default_factory=list)
 
 
-def family(text: str, tools: Collection[str]) -> str | None:
-    """The family of unread tool markup in this text, if it names a declared tool; the rest must stay text."""
-    if not any(re.search(rf"\b{re.escape(tool)}\b", text) for tool in tools):
-        return None
-    return next((name for name, sign in SIGNS.items() if re.search(sign, text)), None)
-
-
 def meaning(text: str, tools: Collection[str]) -> Meaning:
     """Understand a whole message."""
     start = text.lstrip()
     if start.startswith(("<|channel|>", "<|start|>", "<|message|>")):
         return _harmony(start, tools)
     if start.startswith("<think>"):
-        thought, _, content = start.removeprefix("<think>").partition("</think>")
+        thought, closer, content = start.removeprefix("<think>").partition("</think>")
+        if not closer:
+            return in_thought(thought.strip(), tools)
     elif "</think>" in text:
         thought, _, content = text.partition("</think>")  # the prompt had opened the thought
     else:
-        return Meaning(content=text)
-    return Meaning(reasoning=thought.strip(), content=content.lstrip())
+        thought, content = "", text
+    content, calls = calls_in(content.lstrip() if thought else content, tools)
+    return Meaning(thought.strip(), content, calls)
+
+
+def in_thought(thought: str, tools: Collection[str]) -> Meaning:
+    """Understand a message that ended inside its thought."""
+    reasoning, calls = calls_in(thought, tools)
+    return Meaning(reasoning, "", calls)
 
 
 def _harmony(text: str, tools: Collection[str]) -> Meaning:

@@ -7,14 +7,14 @@ Spec: ours (`docs/adding.md`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from headgate.dialects.writer import BlockWriter
 from headgate.errors import UsageError, stream_error
-from headgate.events import Event, StreamError
+from headgate.events import Event, ReasoningDelta, StreamError, TextDelta
 from headgate.limits import DEFAULTS, Limits
-from headgate.markup.family import Family
+from headgate.markup.family import Families
 from headgate.messages import ChatRequest, HttpRequest, IdFactory, Tools
 
 
@@ -22,17 +22,18 @@ class Reading(NamedTuple):
     """How a stream is to be read.
 
     `tools` is None when nothing is known of the request. `whole_calls` holds each call that was made of
-    text until it is complete.
+    text until it is complete. `verbose` tells a recurring quirk each time, and of markup what it was.
     """
 
     ids: IdFactory
     limits: Limits = DEFAULTS
-    families: Sequence[Family] = ()
+    families: Families = Families()
     tools: Tools | None = None
     starts_in_reasoning: bool | None = None
     parse_reasoning: bool = True
     parse_tools: bool = True
     whole_calls: bool = False
+    verbose: bool = False
 
 
 class Decoder(Protocol):
@@ -68,6 +69,37 @@ class Decoder(Protocol):
         """An independent decoder in the same state."""
         ...
 
+    @property
+    def limits(self) -> Limits:
+        """The limits that it reads by."""
+        ...
+
+    @property
+    def record_end(self) -> bytes:
+        """What ends a record of this stream; b"" where that is not told, so that none can be skipped."""
+        ...
+
+    def plain(self, delta: TextDelta | ReasoningDelta, /) -> Plain | None:
+        """What matches a text (as JSON, without its quotes) whose record would be one more delta like this, no more.
+
+        None where none would: inside a record, when another block is open, when text is held.
+        """
+        ...
+
+    def take_text(self, delta: TextDelta | ReasoningDelta, text: str, /) -> str | None:
+        """Take the text of a record that `plain` did not match, if it gives one more delta like this or none.
+
+        Returns that delta's text, "" for none; None where the record must be fed.
+        """
+        ...
+
+    def skip(self, length: int, /) -> None:
+        """Records of this many bytes were translated without the decoder; each gave one delta."""
+        ...
+
+
+Plain = Callable[[bytes], object]
+
 
 class Dialect(Protocol):
     """One engine's wire format."""
@@ -99,6 +131,7 @@ class RecordDecoder:
     """What decoders share: the framing's end, the terminal, and the rule that nothing follows it."""
 
     wanted = "a finish marker"
+    record_end = b""
 
     def __init__(self, reading: Reading) -> None:
         self.limits = reading.limits
@@ -178,6 +211,22 @@ class RecordDecoder:
         twin.__dict__.update(self.__dict__)
         twin.writer = self.writer.copy()
         return twin
+
+    def plain(self, delta: TextDelta | ReasoningDelta, /) -> Plain | None:
+        """See `Decoder.plain`."""
+        return self.writer.plain(delta) if self._is_between() and not self._closed else None
+
+    def take_text(self, delta: TextDelta | ReasoningDelta, text: str, /) -> str | None:
+        """See `Decoder.take_text`."""
+        return self.writer.take_text(delta, text)
+
+    def skip(self, length: int, /) -> None:
+        """See `Decoder.skip`."""
+        self._bytes += length
+
+    def _is_between(self) -> bool:
+        """Whether the framing stands between two records, with nothing held. Subclasses that know say so."""
+        return False
 
     def _feed(self, data: bytes) -> None:
         raise NotImplementedError

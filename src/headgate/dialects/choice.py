@@ -63,6 +63,7 @@ class Choice:
     def __init__(self, number: int, splitter: Splitter | None) -> None:
         self.number = number
         self.splitter = splitter
+        self.told: Splitter | None = None  # reads the reasoning that the engine told apart, while that goes on
         self.held: list[Span] = []
         self.next_index = 0
         self.open_kind = ""
@@ -79,6 +80,7 @@ class Choice:
         twin = Choice.__new__(Choice)
         twin.__dict__.update(self.__dict__)
         twin.splitter = self.splitter.copy() if self.splitter else None
+        twin.told = self.told.copy() if self.told else None
         twin.calls = {key: call.copy() for key, call in self.calls.items()}
         twin.call_ids, twin.held = self.call_ids.copy(), self.held.copy()
         twin.logprobs = self.logprobs.copy()

@@ -100,6 +100,7 @@ class OllamaDecoder(RecordDecoder):
     """Decodes one response."""
 
     wanted = '"done": true'
+    record_end = b"\n"
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
@@ -119,6 +120,9 @@ class OllamaDecoder(RecordDecoder):
                 self._record(record)
         if self._records.overflow:
             self._fail_overflow()
+
+    def _is_between(self) -> bool:
+        return self._records.between
 
     def _close(self) -> None:
         for record in self._records.close():

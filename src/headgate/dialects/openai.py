@@ -63,6 +63,7 @@ class OpenAIDecoder(RecordDecoder):
     """Decodes one response."""
 
     wanted = "a finish_reason"
+    record_end = b"\n\n"
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
@@ -120,6 +121,9 @@ class OpenAIDecoder(RecordDecoder):
         if self._whole and self.writer.finished:
             self.writer.end()
         super()._end_of_input()
+
+    def _is_between(self) -> bool:
+        return self._framing.between
 
     # -- records ------------------------------------------------------------------------------------
 
@@ -280,18 +284,18 @@ class OpenAIDecoder(RecordDecoder):
         return tuple(token.value() for token in tokens)
 
     def _usage(self, chunk: Chunk) -> None:
-        self._timings = chunk.timings or self._timings
+        self._timings = chunk.timings if chunk.timings not in (None, Timings()) else self._timings
         if chunk.usage is not None and chunk.usage.says_nothing():
             self.writer.repair("field_ignored", "usage of zeros")
         elif chunk.usage is not None:
             self._tokens = chunk.usage
             if chunk.choices and not self._whole:
                 self.writer.repair("usage_moved")
-            # With several choices llama-server sends one usage chunk for each; all others send one for all.
+            # With several choices llama-server sends one usage chunk for each; all others, one for all.
             self._usage_chunks += not chunk.choices and len(self._calls) > 1
         if self._tokens is not None or self._timings is not None:
-            tokens = self._tokens or Tokens()
-            self.writer.usage(tokens.value(self._timings), max(self._usage_chunks - 1, 0))
+            usage = (self._tokens or Tokens()).value(self._timings)
+            self.writer.usage(usage, max(self._usage_chunks - 1, 0))
 
 
 def _string(raw: Raw | UnsetType) -> str | None:

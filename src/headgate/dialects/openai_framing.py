@@ -73,6 +73,11 @@ class Framing:
         whole = b"".join(self._held).strip(_SPACE)
         return [(whole, None)] if whole else []
 
+    @property
+    def between(self) -> bool:
+        """Whether it stands between two blocks of an event stream, with nothing held."""
+        return self._blocks is not None and self._blocks.between
+
     def copy(self) -> Framing:
         """An independent reader in the same state."""
         twin = Framing.__new__(Framing)

@@ -11,51 +11,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headgate.dialects.choice import Call, Choice
+from headgate.dialects.blocks import Blocks
+from headgate.dialects.choice import Choice
 from headgate.dialects.finish import decide
+from headgate.dialects.usage import in_all
 from headgate.errors import stream_error
 from headgate.events import (
-    BlockEnd,
-    Event,
     Extra,
     Logprob,
     MessageEnd,
     MessageStart,
     Progress,
     ReasoningDelta,
-    ReasoningStart,
-    Repair,
     StreamError,
     TextDelta,
     TextStart,
-    ToolCallDelta,
-    ToolCallStart,
     Usage,
 )
 from headgate.markup.family import Settings
+from headgate.markup.plain import AS_IT_IS
 from headgate.markup.spans import Kind, Span
 from headgate.markup.splitter import Splitter
 
 if TYPE_CHECKING:
-    from headgate.dialects.base import Reading
+    from headgate.dialects.base import Plain, Reading
 
 
-class BlockWriter:
+class BlockWriter(Blocks):
     """Writes one response's events. `take()` returns what has been written since the last time."""
 
     def __init__(self, reading: Reading) -> None:
-        self.done = False
+        super().__init__(reading)
         self._failing = False
-        self._reading = reading
-        self._events: list[Event] = []
         self._choices: dict[int, Choice] = {}
         self._usage: dict[int, Usage] = {}
-        self._told: set[str] = set()
-
-    def take(self) -> list[Event]:
-        """Return the events written since the last `take`."""
-        events, self._events = self._events, []
-        return events
 
     def copy(self) -> BlockWriter:
         """An independent writer in the same state, with nothing to take."""
@@ -101,8 +90,10 @@ class BlockWriter:
         choice = self._choice(number)
         if choice is None:
             return
+        if choice.told is not None and text:
+            self._interrupt_told(choice)
         choice.logprobs += logprobs
-        if choice.splitter is None:
+        if choice.splitter is None or choice.splitter.plain(text) is Kind.TEXT:
             self._text(choice, text)
         elif text:
             self._spans(choice, choice.splitter.feed(text))
@@ -114,9 +105,14 @@ class BlockWriter:
         choice = self._choice(number)
         if choice is None or not text:
             return
-        self._interrupt(choice)
+        if choice.told is None:
+            self._interrupt(choice)
+            choice.told = self._splitter(told=True)
         choice.logprobs += logprobs
-        self._reasoning(choice, text)
+        if choice.told is None or choice.told.plain(text):
+            self._reasoning(choice, text)
+        else:
+            self._spans(choice, choice.told.feed(text), told=True)
 
     def refusal(self, text: str, number: int = 0) -> None:
         """Text with which the model declines."""
@@ -174,11 +170,30 @@ class BlockWriter:
         if choice is not None:
             self._emit(Extra(path, json, None, number))
 
-    def repair(self, code: str, detail: str = "", number: int = 0) -> None:
-        """Report a repair of a quirk, once per response."""
-        if code not in self._told:
-            self._told.add(code)
-            self._emit(Repair(code, detail, None, number))
+    # -- the shortcut -------------------------------------------------------------------------------
+
+    def plain(self, delta: TextDelta | ReasoningDelta) -> Plain | None:
+        """What matches a text (as JSON) that is just one more delta like this; None if none can be."""
+        choice = self._goes_on(delta)
+        if choice is None:
+            return None
+        splitter = choice.told or choice.splitter
+        return AS_IT_IS if splitter is None else splitter.plain_json(_KINDS[type(delta)])
+
+    def take_text(self, delta: TextDelta | ReasoningDelta, text: str) -> str | None:
+        """Take a text that gives at most one more delta like this, with this text; None where that is not sure."""
+        choice = self._goes_on(delta)
+        if choice is None:
+            return None
+        splitter = choice.told or choice.splitter
+        return text if splitter is None else splitter.take(text)
+
+    def _goes_on(self, delta: TextDelta | ReasoningDelta) -> Choice | None:
+        """The choice of a delta whose block is open, and that has nothing to add to it."""
+        choice = self._choices.get(delta.choice)
+        if self.done or choice is None or choice.logprobs or choice.open_index != delta.index:
+            return None
+        return choice if choice.open_kind == _KINDS[type(delta)].value else None
 
     # -- the ends -----------------------------------------------------------------------------------
 
@@ -188,8 +203,7 @@ class BlockWriter:
             return
         for choice in self._choices.values():
             self._close_blocks(choice)
-        if self._usage:
-            self._emit(self._usage_in_all())
+        self._tell_usage()
         for choice in self._choices.values():
             self._end(choice)
         self.done = True
@@ -201,8 +215,7 @@ class BlockWriter:
         self._failing = True  # closing the blocks writes what was held, and may run into the same limit
         for choice in self._choices.values():
             self._close_blocks(choice, cut=choice.finish is None)
-        if self._usage:
-            self._emit(self._usage_in_all())
+        self._tell_usage()
         if not self.finished:
             for choice in self._choices.values():
                 if choice.finish is not None:
@@ -216,8 +229,7 @@ class BlockWriter:
             return
         for choice in self._choices.values():
             self._close_blocks(choice, cut=True)
-        if self._usage:
-            self._emit(self._usage_in_all())
+        self._tell_usage()
         for choice in self._choices.values():
             self._emit(MessageEnd("cancelled", choice.finish or None, None, choice.number))
         if not self._choices:
@@ -247,25 +259,26 @@ class BlockWriter:
             self.start(number)
         return self._choices.get(number)
 
-    def _spans(self, choice: Choice, spans: list[Span]) -> None:
-        for kind, _, value in choice.hold_calls(spans) if self._reading.whole_calls else spans:
+    def _spans(self, choice: Choice, spans: list[Span], *, told: bool = False, cut: bool = False) -> None:
+        for kind, raw, value, call_id in choice.hold_calls(spans) if self._reading.whole_calls else spans:
             match kind:
                 case Kind.TEXT:
                     self._text(choice, value)
                 case Kind.REASONING:
-                    self._from_text(choice, "reasoning")
+                    if choice.open_kind != "reasoning" and not told:
+                        self._rescued(choice, "reasoning_from_text", choice.next_index)
                     self._reasoning(choice, value)
                 case Kind.MARKUP:
-                    self.repair("markup_removed", "", choice.number)
+                    self.repair("markup_removed", raw if self._reading.verbose else "", choice.number)
                 case Kind.BLOCK_END:
                     self._close_block(choice)
                 case Kind.CALL:
-                    self._rescued(choice, "call_from_text", choice.next_index)
-                    self._call_start(choice, _MARKUP_CALL, value, None)
+                    self._rescued(choice, "call_from_text", choice.next_index, raw if self._reading.verbose else "")
+                    self._call_start(choice, _MARKUP_CALL, value, call_id or None)
                 case Kind.ARGUMENTS if _MARKUP_CALL in choice.calls:
                     self._call_arguments(choice, choice.calls[_MARKUP_CALL], value)
                 case Kind.CALL_END if _MARKUP_CALL in choice.calls:
-                    self._end_call(choice, _MARKUP_CALL)
+                    self._end_call(choice, _MARKUP_CALL, cut=cut)
                 case Kind.REPAIR:
                     self._rescued(choice, value, choice.open_index if choice.open_kind == "text" else None)
                 case Kind.ARGUMENTS | Kind.CALL_END:
@@ -273,83 +286,22 @@ class BlockWriter:
             if self.done:
                 return
 
-    def _from_text(self, choice: Choice, kind: str) -> None:
-        if choice.open_kind != kind:
-            self._rescued(choice, "reasoning_from_text", choice.next_index)
-
-    def _rescued(self, choice: Choice, code: str, index: int | None) -> None:
-        self._emit(Repair(code, "", index, choice.number))
-
-    def _text(self, choice: Choice, text: str) -> None:
-        if not text:
-            return
-        if choice.open_kind != "text":
-            self._open(choice, "text", TextStart(choice.next_index, choice=choice.number))
-        if choice.open_kind == "text":
-            self._emit(TextDelta(choice.open_index, text, choice.take_logprobs(), choice.number))
-
-    def _reasoning(self, choice: Choice, text: str) -> None:
-        if choice.open_kind != "reasoning":
-            self._open(choice, "reasoning", ReasoningStart(choice.next_index, choice=choice.number))
-        if choice.open_kind == "reasoning":
-            self._emit(ReasoningDelta(choice.open_index, text, choice.take_logprobs(), choice.number))
-
-    def _logprobs_alone(self, choice: Choice) -> None:
-        # They belong to tokens that gave no text (a stop token, half a character): an empty delta of the
-        # block that is open, or else they wait for the next one.
-        if choice.logprobs and choice.open_kind == "text":
-            self._emit(TextDelta(choice.open_index, "", choice.take_logprobs(), choice.number))
-        elif choice.logprobs and choice.open_kind == "reasoning":
-            self._emit(ReasoningDelta(choice.open_index, "", choice.take_logprobs(), choice.number))
-
-    def _open(self, choice: Choice, kind: str, start: TextStart | ReasoningStart) -> None:
-        """Open a block; where there is no room left, none is open afterwards."""
-        self._close_block(choice)
-        if self._has_room(choice):
-            choice.open_kind, choice.open_index = kind, choice.next_index
-            choice.next_index += 1
-            self._emit(start)
-
-    def _close_block(self, choice: Choice) -> None:
-        if choice.open_kind:
-            self._emit(BlockEnd(choice.open_index, choice=choice.number))
-            choice.open_kind = ""
+    def _interrupt_told(self, choice: Choice) -> None:
+        """Something else follows reasoning that the engine told apart: what it held was reasoning."""
+        told, choice.told = choice.told, None
+        if told is not None:
+            self._spans(choice, told.interrupt(), told=True)
 
     def _interrupt(self, choice: Choice, *, keep_block: bool = False) -> None:
+        self._interrupt_told(choice)
         if choice.splitter is not None and not (keep_block and not choice.splitter.holds):
             self._spans(choice, choice.splitter.interrupt())
 
-    def _call_start(self, choice: Choice, key: object, name: str, call_id: str | None) -> None:
-        self._close_block(choice)
-        if not self._has_room(choice):
-            return
-        call_id, repair = choice.unique_id(call_id, self._reading.ids)
-        if repair:
-            self.repair(repair, call_id, choice.number)
-        call = choice.calls[key] = Call(choice.next_index)
-        choice.next_index += 1
-        self._emit(ToolCallStart(call.index, call_id, name, choice.number))
-
-    def _call_arguments(self, choice: Choice, call: Call, json: str) -> None:
-        call.fragments.append(json)
-        call.size += len(json)
-        if call.size > self._reading.limits.arguments_chars_max:
-            self._too_many("characters of arguments", self._reading.limits.arguments_chars_max)
-            return
-        self._emit(ToolCallDelta(call.index, json, choice.number))
-
-    def _end_call(self, choice: Choice, key: object, *, cut: bool = False) -> None:
-        call = choice.calls.pop(key)
-        if not call.fragments and not cut:
-            self.repair("arguments_defaulted", "", choice.number)
-            self._call_arguments(choice, call, "{}")
-        complete = not cut and call.is_whole()
-        choice.whole_calls += complete
-        self._emit(BlockEnd(call.index, complete, choice.number))
-
     def _close_blocks(self, choice: Choice, *, cut: bool = False) -> None:
+        if choice.told is not None:
+            self._spans(choice, choice.told.interrupt() if cut else choice.told.close(), told=True)
         if choice.splitter is not None:
-            self._spans(choice, choice.splitter.close())
+            self._spans(choice, choice.splitter.interrupt() if cut else choice.splitter.close(), cut=cut)
         if choice.logprobs and not self.done:
             if choice.open_kind not in {"text", "reasoning"}:
                 self._open(choice, "text", TextStart(choice.next_index, choice=choice.number))
@@ -359,43 +311,22 @@ class BlockWriter:
             # A stream that broke leaves open calls cut, even when their arguments look whole by now.
             self._end_call(choice, key, cut=cut)
 
-    def _usage_in_all(self) -> Usage:
-        reports = list(self._usage.values())
-        if len(reports) == 1:
-            return reports[0]
-        self.repair("usage_summed")
-        outputs = [report.output_tokens for report in reports if report.output_tokens is not None]
-        thoughts = [report.reasoning_tokens for report in reports if report.reasoning_tokens is not None]
-        first = reports[0]
-        return Usage(
-            input_tokens=first.input_tokens,
-            output_tokens=sum(outputs) if outputs else None,
-            cached_tokens=first.cached_tokens,
-            cache_write_tokens=first.cache_write_tokens,
-            reasoning_tokens=sum(thoughts) if thoughts else None,
-            timings=next((report.timings for report in reversed(reports) if report.timings), None),
-        )
+    def _tell_usage(self) -> None:
+        if len(self._usage) > 1:
+            self.repair("usage_summed")
+        if self._usage:
+            self._emit(in_all(list(self._usage.values())))
 
-    def _has_room(self, choice: Choice) -> bool:
-        if choice.next_index < self._reading.limits.blocks_max:
-            return not self.done
-        self._too_many("blocks", self._reading.limits.blocks_max)
-        return False
-
-    def _too_many(self, what: str, most: int) -> None:
-        self.fail(stream_error("too_many_choices", f"expected at most {most:,} {what} in a response, got more."))
-
-    def _emit(self, event: Event) -> None:
-        if not self.done:
-            self._events.append(event)
-
-    def _splitter(self) -> Splitter | None:
+    def _splitter(self, *, told: bool = False) -> Splitter | None:
         reading = self._reading
-        if not reading.families:
+        if not reading.families.chosen:
             return None
-        settings = Settings(reading.tools, reading.parse_reasoning, reading.parse_tools, reading.limits)
-        return Splitter(reading.families, settings, starts_in_reasoning=reading.starts_in_reasoning)
+        settings = Settings(
+            reading.tools, reading.parse_reasoning, reading.parse_tools, reading.limits, reading.families.named
+        )
+        return Splitter(reading.families, settings, starts_in_reasoning=reading.starts_in_reasoning, told=told)
 
 
+_KINDS = {TextDelta: Kind.TEXT, ReasoningDelta: Kind.REASONING}
 _MARKUP_CALL = object()
 """The key of the call that the splitter has open; markup opens one at a time."""

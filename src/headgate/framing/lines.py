@@ -47,6 +47,11 @@ class Lines:
         self._held, self._held_bytes = [], 0
         return rest
 
+    @property
+    def between(self) -> bool:
+        """Whether it stands at the start of a line, with nothing held."""
+        return not (self._held or self._after_cr or self.overflow)
+
     def copy(self) -> Lines:
         """An independent splitter in the same state."""
         twin = Lines(line_bytes_max=self._max, carriage_returns=self._carriage_returns)

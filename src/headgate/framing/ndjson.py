@@ -30,6 +30,11 @@ class Records:
         rest = self._lines.rest().strip(b" \t\r")
         return [rest] if rest and not self.overflow else []
 
+    @property
+    def between(self) -> bool:
+        """Whether it stands between two records, with nothing held."""
+        return self._lines.between
+
     def copy(self) -> Records:
         """An independent reader in the same state."""
         twin = Records.__new__(Records)

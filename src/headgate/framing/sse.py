@@ -68,6 +68,12 @@ class Blocks:
             return []
         return self._gather([self._lines.rest(), b""])
 
+    @property
+    def between(self) -> bool:
+        """Whether it stands between two blocks, with nothing held."""
+        fields = self._data or self._event or self._error is not None
+        return self._started and not fields and not self.overflow and self._lines.between
+
     def copy(self) -> Blocks:
         """An independent reader in the same state."""
         twin = Blocks.__new__(Blocks)

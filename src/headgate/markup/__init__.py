@@ -8,32 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 from headgate.errors import UsageError
+from headgate.markup.family import Families, Family
 from headgate.plugins import plugins
-
-if TYPE_CHECKING:
-    from headgate.markup.family import Family
 
 AUTO = "auto"
 OFF = "off"
 
 
-def families(markup: str | Sequence[str]) -> tuple[Family, ...]:
+def families(markup: str | Sequence[str]) -> Families:
     """Return the families that `markup` names: `auto` (all), `off` (none), one name, or a list of names.
+
+    With a family come the reasoning tags that its models use, and what it looks for only when it is named.
 
     Raises:
         UsageError: for a name that no family has.
     """
     known = _known()
     if markup == AUTO:
-        return tuple(known.values())
+        return Families(tuple(known.values()))
     names = [] if markup == OFF else [markup] if isinstance(markup, str) else list(markup)
     for name in names:
         if name not in known:
             raise UsageError(f"expected markup 'auto', 'off' or names of {sorted(known)}, got {name!r}")
-    return tuple(known[name] for name in names)
+    if any(known[name].thinks for name in names):
+        names.append("think")
+    chosen = [known[name] for name in dict.fromkeys(names)]
+    return Families((*chosen, *(more for family in chosen for more in family.when_named)), named=True)
 
 
 @cache

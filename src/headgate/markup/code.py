@@ -46,6 +46,11 @@ class Code:
         twin._end_run()
         return bool(twin._fence or twin._inline)
 
+    @property
+    def quiet(self) -> bool:
+        """Whether text without line ends, backticks and tildes changes nothing."""
+        return not self._run and not self._at_start
+
     def copy(self) -> Code:
         """An independent follower in the same state."""
         twin = Code.__new__(Code)

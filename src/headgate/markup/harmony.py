@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from headgate.markup import spans
 from headgate.markup.code import Code
-from headgate.markup.family import Settings
+from headgate.markup.family import Control, Family, Settings
 from headgate.markup.harmony_header import GLUED, Header, HeaderReader, Purpose, opens, purpose_of, tool_of
 from headgate.markup.json_text import JsonText
 from headgate.markup.scanner import Scanner, Tags
@@ -29,6 +29,7 @@ _TAG_MAX = max(map(len, _BETWEEN.all))
 
 
 class _State(Enum):
+    START = auto()  # before the first opener
     BETWEEN = auto()  # between messages: a header, a stray closer, or text whose markers were stripped
     HEADER = auto()  # inside a header
     BODY = auto()  # inside a body of text or reasoning
@@ -40,25 +41,27 @@ class _State(Enum):
 class Channels:
     """Reads a harmony stream from its first opener to the end of the message."""
 
-    def __init__(self, settings: Settings, *, glued: bool) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._glued = glued
-        self._state = _State.HEADER if glued else _State.BETWEEN
+        self._state = _State.START
+        self._glued = False
+        self._unclosed = False  # whether a message's closing token is still to come
         self._kind = Kind.TEXT
         self._header = Header("")
-        self._reading = HeaderReader(glued=glued)
+        self._reading = HeaderReader(glued=False)
         self._arguments = JsonText()
         self._code = Code()
 
-    def feed(self, scanner: Scanner, out: list[Span], /) -> bool:
+    def feed(self, scanner: Scanner, out: list[Span], /) -> Control:
         """Read on. Harmony never gives control back before the text ends."""
         while self._step(scanner, out):
             pass
-        return False
+        return Control.MORE
 
     def close(self, scanner: Scanner, out: list[Span], /) -> bool:
         """The text ends or is interrupted: what was held is decided by where it stands."""
         self._close(scanner.take_all(), out)
+        self._miss("harmony_return_missing", out)
         self._state, self._kind = _State.BETWEEN, Kind.TEXT
         self._reading = HeaderReader(glued=self._glued)
         return True
@@ -87,6 +90,8 @@ class Channels:
 
     def _step(self, scanner: Scanner, out: list[Span]) -> bool:
         match self._state:
+            case _State.START:
+                return self._start(scanner)
             case _State.BODY:
                 return self._body(scanner, out)
             case _State.HEADER:
@@ -100,6 +105,12 @@ class Channels:
             case _State.BACK:
                 return self._back(scanner, out)
 
+    def _start(self, scanner: Scanner) -> bool:
+        self._glued = scanner.text.startswith(("analysis", "commentary"), scanner.position)
+        self._state = _State.HEADER if self._glued else _State.BETWEEN
+        self._reading = HeaderReader(glued=self._glued)
+        return True
+
     def _between(self, scanner: Scanner, out: list[Span]) -> bool:
         if space := scanner.take_space():
             out.append(spans.markup(space))
@@ -108,7 +119,9 @@ class Channels:
             return False
         if tag := next((tag for tag in (*_CLOSERS, _STRAY) if word.startswith(tag)), None):
             out.append(spans.markup(scanner.take(len(tag))))
+            self._unclosed &= tag == _STRAY
             return True
+        self._miss("harmony_end_missing", out)
         if word.startswith((*_HEADS, "to=")):
             self._state = _State.HEADER
         else:
@@ -145,6 +158,13 @@ class Channels:
 
     def _begin_body(self, kind: Kind) -> None:
         self._state, self._kind, self._code = _State.BODY, kind, Code()
+        self._unclosed = True
+
+    def _miss(self, code: str, out: list[Span]) -> None:
+        """Report that the message before had no closing token, if it had none."""
+        if self._unclosed:
+            out.append(spans.repair(code))
+        self._unclosed = False
 
     def _give_back(self, out: list[Span]) -> None:
         out += [spans.repair("markup_given_back"), spans.text(self._header.raw)]
@@ -171,8 +191,9 @@ class Channels:
         if tag in _CLOSERS:
             if self._state is _State.BODY:
                 out.append(spans.markup(tag))
-            self._state = _State.BETWEEN
+            self._state, self._unclosed = _State.BETWEEN, False
         else:
+            self._miss("harmony_end_missing", out)
             scanner.position -= len(tag)
             self._state = _State.HEADER
 
@@ -189,6 +210,7 @@ class Channels:
         header = self._header.raw + scanner.take(space)
         out.append(Span(Kind.CALL, header, tool_of(self._header, self._settings)))
         self._state, self._arguments = _State.ARGUMENTS, JsonText()
+        self._unclosed = True
         return True
 
     def _read_arguments(self, scanner: Scanner, out: list[Span]) -> bool:
@@ -229,17 +251,24 @@ class Harmony:
 
     name = "harmony"
     openers = ("<|channel|>", "<|start|>", "<|message|>", "to=functions.", "analysis", "commentary to=")
+    anywhere = False
     unmistakable = True
+    thinks = False
+    when_named: tuple[Family, ...] = ()
+
+    def wanted(self, settings: Settings, /) -> bool:
+        """Always: what only structures the message is never text."""
+        del settings
+        return True
 
     def opens(self, rest: str, settings: Settings, /) -> bool | None:
         """Whether `rest`, at a place where a block may begin, is harmony; None while it may still be."""
         del settings
         return opens(rest)
 
-    def reader(self, scanner: Scanner, settings: Settings, out: list[Span], /) -> Channels:
-        """Begin to read; the opener itself is read as part of the first header."""
-        del out
-        return Channels(settings, glued=scanner.text.startswith(("analysis", "commentary"), scanner.position))
+    def reader(self, settings: Settings, /) -> Channels:
+        """A reader for the rest of the message."""
+        return Channels(settings)
 
 
 FAMILY = Harmony()

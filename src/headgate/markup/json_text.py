@@ -14,7 +14,7 @@ _INSIDE = re.compile(r'["\\]')
 
 
 class JsonText:
-    """Follows one JSON object or array through any split."""
+    """Follows one JSON object, array or string through any split."""
 
     def __init__(self) -> None:
         self.done = False
@@ -28,20 +28,20 @@ class JsonText:
         twin.__dict__.update(self.__dict__)
         return twin
 
-    def advance(self, text: str, start: int) -> int:
+    def advance(self, text: str, start: int, stop: int | None = None) -> int:
         """Follow `text` from `start`; return where the value ends, or where a `<` stands outside its strings.
 
-        That is `len(text)` when all of it belongs to the value; `done` tells whether the value is over.
+        That is `stop`, or `len(text)`, when all of it belongs to the value; `done` tells whether the value is over.
         """
-        place = start
-        while place < len(text):
+        place, stop = start, len(text) if stop is None else min(stop, len(text))
+        while place < stop:
             if self._escaped:
                 self._escaped = False
                 place += 1
                 continue
-            found = (_INSIDE if self._in_string else _OUTSIDE).search(text, place)
+            found = (_INSIDE if self._in_string else _OUTSIDE).search(text, place, stop)
             if found is None:
-                return len(text)
+                return stop
             if found.group() == "<":
                 return found.start()
             place = found.end()
@@ -53,6 +53,7 @@ class JsonText:
     def _note(self, character: str) -> None:
         if character == '"':
             self._in_string = not self._in_string
+            self.done = not self._in_string and not self._depth
         elif character == "\\":
             self._escaped = True
         elif character in "{[":
@@ -60,3 +61,12 @@ class JsonText:
         else:
             self._depth -= 1
             self.done = self._depth <= 0
+
+
+def begins_value(rest: str) -> bool | None:
+    """Whether `rest`, which begins with a brace or a bracket, may go on as JSON; None while that is open.
+
+    A brace that no key follows is prose, or code, and no object.
+    """
+    behind = rest[1:].lstrip()
+    return not rest.startswith("{") or (behind[0] in '"}' if behind else None)

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+
+from headgate.markup.plain import plain
 
 
 class Tags:
@@ -17,10 +20,11 @@ class Tags:
 
     def __init__(self, tags: Iterable[str]) -> None:
         self.all = tuple(sorted(set(tags), key=len, reverse=True))
-        self._find = re.compile("|".join(map(re.escape, self.all))).search
+        self._find = re.compile("|".join(map(re.escape, self.all)) or "(?!)").search
         self._starts = frozenset(tag[:length] for tag in self.all for length in range(1, len(tag)))
-        self._longest = max(map(len, self.all)) - 1
+        self._longest = max(map(len, self.all), default=1) - 1
         self._firsts = frozenset(tag[0] for tag in self.all)
+        self.plain = plain(self.all)
 
     def find(self, text: str, position: int) -> tuple[int, str] | None:
         """Return the place of the first whole tag and the tag (the longest at that place), or None."""
@@ -37,6 +41,21 @@ class Tags:
     def may_start(self, text: str) -> bool:
         """Whether `text` is a proper beginning of a tag (the empty text is)."""
         return not text or text in self._starts
+
+
+@lru_cache(maxsize=256)
+def tags(*literals: str) -> Tags:
+    """The set of these tags, made once."""
+    return Tags(literals)
+
+
+NO_TAGS = tags()
+
+
+@lru_cache(maxsize=256)
+def both(some: Tags, more: Tags) -> Tags:
+    """The tags of two sets together, made once."""
+    return Tags((*some.all, *more.all))
 
 
 class Scanner:
@@ -60,23 +79,38 @@ class Scanner:
     def __len__(self) -> int:
         return len(self.text) - self.position
 
+    @property
+    def is_space(self) -> bool:
+        """Whether all there is is white space."""
+        return self.text[self.position :].isspace()
+
     def peek(self, length: int) -> str:
         """Look at the next `length` characters, or at as many as there are."""
         return self.text[self.position : self.position + length]
+
+    def starts(self, literal: str) -> bool:
+        """Whether `literal` stands next."""
+        return self.text.startswith(literal, self.position)
 
     def take(self, length: int) -> str:
         """Take `length` characters."""
         start, self.position = self.position, self.position + length
         return self.text[start : self.position]
 
+    def put_back(self, taken: str) -> None:
+        """Put back what was taken, in front of what is left."""
+        self.text = taken + self.text[self.position :]
+        self.position = 0
+
     def take_all(self) -> str:
         """Take everything there is."""
         return self.take(len(self))
 
-    def take_space(self) -> str:
-        """Take the white space at the left."""
+    def take_space(self, at_most: int | None = None) -> str:
+        """Take the white space at the left, or so much of it."""
+        stop = len(self.text) if at_most is None else min(len(self.text), self.position + at_most)
         end = self.position
-        while end < len(self.text) and self.text[end].isspace():
+        while end < stop and self.text[end].isspace():
             end += 1
         return self.take(end - self.position)
 

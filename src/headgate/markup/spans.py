@@ -32,11 +32,15 @@ class Kind(Enum):
 
 
 class Span(NamedTuple):
-    """A piece of text: what it is, exactly what stood there, and what it means."""
+    """A piece of text: what it is, exactly what stood there, and what it means.
+
+    `call_id` is the id that the markup itself gave a call, if it did.
+    """
 
     kind: Kind
     raw: str
     value: str = ""
+    call_id: str = ""
 
 
 def text(raw: str) -> Span:

@@ -5,11 +5,11 @@ Spec: ours (`docs/adding.md`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from headgate.errors import PeerError
-from headgate.events import Event
+from headgate.events import Event, ReasoningDelta, TextDelta
 from headgate.messages import ChatRequest, IdFactory, Message
 
 
@@ -27,6 +27,17 @@ class Writing(NamedTuple):
     include_timings: bool = False
 
 
+class Frame(NamedTuple):
+    """What a text delta is to the client: `before`, the text as `text` writes it, `behind`.
+
+    A text of ASCII that needs no JSON escapes is written as it is.
+    """
+
+    before: bytes
+    behind: bytes
+    text: Callable[[str], bytes]
+
+
 class Encoder(Protocol):
     """Events of one response in, bytes for the client out."""
 
@@ -42,6 +53,13 @@ class Encoder(Protocol):
 
     def feed(self, events: Sequence[Event], /) -> bytes:
         """Encode events; b"" when they say nothing to this client."""
+        ...
+
+    def frame(self, delta: TextDelta | ReasoningDelta, /) -> Frame | None:
+        """What stands around the text of each delta like this one.
+
+        None where that differs, or where a delta changes what the encoder holds.
+        """
         ...
 
     def close(self) -> bytes:

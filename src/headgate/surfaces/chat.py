@@ -30,7 +30,7 @@ from headgate.events import (
     Usage,
 )
 from headgate.messages import ChatRequest, IdFactory, Message, usage_to_openai
-from headgate.surfaces.base import Writing
+from headgate.surfaces.base import Frame, Writing
 from headgate.surfaces.chat_request import parse, parse_prompt
 
 DONE = b"data: [DONE]\n\n"
@@ -97,7 +97,7 @@ class ChatEncoder:
         self._choices: dict[int, _State] = {}
         self._usage: Usage | None = None
         self._head = b""
-        self._deltas: dict[tuple[int, str], tuple[bytes, bytes]] = {}
+        self._frames: dict[tuple[int, str], Frame] = {}
 
     def feed(self, events: Sequence[Event], /) -> bytes:
         """Encode events. After the last choice's end (or an error) the terminal frame is part of the result."""
@@ -108,6 +108,13 @@ class ChatEncoder:
         if not self.done and self._choices and all(state.ended for state in self._choices.values()):
             self._finish(out)
         return b"".join(out)
+
+    def frame(self, delta: TextDelta | ReasoningDelta, /) -> Frame:
+        """What stands around the text of each delta like this one."""
+        if isinstance(delta, ReasoningDelta):
+            return self._frame(delta.choice, "reasoning_content")
+        refused = delta.index in self._choices[delta.choice].refusals
+        return self._frame(delta.choice, "refusal" if refused else "content")
 
     def close(self) -> bytes:
         """The events are over: nothing after a terminal, else an error frame."""
@@ -157,11 +164,15 @@ class ChatEncoder:
         if logprobs:
             delta = {key: text} if text else {}
             return self._chunk(choice, delta, logprobs=_logprobs(logprobs))
-        parts = self._deltas.get((choice, key))
-        if parts is None:
-            head = b'data: %b"choices":[{"index":%d,"delta":{"%b":' % (self._head, choice, key.encode())
-            parts = self._deltas[choice, key] = head, b'},"finish_reason":null}]}\n\n'
-        return b"".join((parts[0], _line_safe(_encode(text)), parts[1]))
+        before, behind, write = self._frame(choice, key)
+        return b"".join((before, write(text), behind))
+
+    def _frame(self, choice: int, key: str) -> Frame:
+        frame = self._frames.get((choice, key))
+        if frame is None:
+            before = b'data: %b"choices":[{"index":%d,"delta":{"%b":"' % (self._head, choice, key.encode())
+            frame = self._frames[choice, key] = Frame(before, b'"},"finish_reason":null}]}\n\n', _text)
+        return frame
 
     def _open_call(self, event: ToolCallStart) -> bytes:
         calls = self._choices[event.choice].calls
@@ -272,6 +283,11 @@ _CLIENTS_FAULT = frozenset(
 
 def _frame(body: dict[str, Any]) -> bytes:
     return b"data: %b\n\n" % _line_safe(_encode(body))
+
+
+def _text(text: str) -> bytes:
+    """A JSON string without its quotes."""
+    return _line_safe(_encode(text)[1:-1])
 
 
 def _line_safe(body: bytes) -> bytes:

@@ -1,0 +1,98 @@
+"""A run of text or of reasoning -> its spans, up to the next tag that counts.
+
+Strategy: a tag counts outside code (a thought's closer, everywhere). White space before a tag is left to
+whoever reads the tag.
+Spec: ours (`docs/design.md`, rescue without harm).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from headgate.markup.code import Code
+from headgate.markup.scanner import NO_TAGS, Scanner, Tags
+from headgate.markup.spans import Kind, Span
+
+
+def never(text: bytes) -> None:
+    """No text belongs to a run just as it is."""
+    del text
+
+
+class Run:
+    """Says what stands between the tags.
+
+    Args:
+        kind: what it is: text or reasoning.
+        ends: the tags to stop at.
+        even_in_code: those of them that count in code, too.
+    """
+
+    def __init__(self, kind: Kind, ends: Tags, even_in_code: Tags = NO_TAGS) -> None:
+        self.kind = kind
+        self._code = Code()
+        self.stop_at(ends, even_in_code)
+
+    def stop_at(self, ends: Tags, even_in_code: Tags = NO_TAGS) -> None:
+        """Stop at these tags from now on."""
+        self._ends, self._even_in_code = ends, even_in_code
+        self._follows_code = len(ends.all) > len(even_in_code.all)
+
+    def copy(self) -> Run:
+        """An independent run in the same state."""
+        twin = Run(self.kind, self._ends, self._even_in_code)
+        twin._code = self._code.copy()
+        return twin
+
+    def plain(self, text: str) -> bool:
+        """Whether all of `text` belongs to it, and there is nothing to hold."""
+        return self._ends.plain.text(text) is not None and (self._code.quiet or not self._follows_code)
+
+    @property
+    def plain_json(self) -> Callable[[bytes], object]:
+        """What matches text (as JSON) that belongs to it as it is; all other text is to be taken by `take`."""
+        return self._ends.plain.json if self._code.quiet or not self._follows_code else never
+
+    def take(self, scanner: Scanner, text: str) -> str | None:
+        """Take text in which nothing can be a tag, behind white space that was held; None where something can.
+
+        Returns what can be said now: all but the white space at the end, which stays in the scanner.
+        """
+        if self._ends.plain.inside(text) is None:
+            return None
+        scanner.feed(text)
+        said, _, _ = scanner.until(self._ends, trim=True)
+        self.follow(said)
+        return said
+
+    def say(self, text: str, out: list[Span]) -> None:
+        """Take text into the run."""
+        if text:
+            out.append(Span(self.kind, text, text))
+            self.follow(text)
+
+    def follow(self, text: str) -> None:
+        """Note text of the run that somebody else gives out."""
+        if self._follows_code:
+            self._code.feed(text)
+
+    def to_tag(self, scanner: Scanner, out: list[Span]) -> tuple[str, str] | None:
+        """Say what comes before the next tag that counts.
+
+        Returns the white space before the tag, and the tag, both taken; None while there is no whole tag.
+        """
+        while True:
+            text, space, tag = scanner.until(self._ends, trim=True)
+            self.say(text, out)
+            if tag is None:
+                return None
+            if tag in self._even_in_code.all or not self._in_code_after(space):
+                return space, tag
+            self.say(space + tag, out)
+
+    def _in_code_after(self, space: str) -> bool:
+        if not space:
+            return self._code.inside
+        ahead = self._code.copy()
+        ahead.feed(space)  # a line end in it ends an inline span
+        return ahead.inside
