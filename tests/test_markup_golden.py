@@ -61,6 +61,7 @@ ENVELOPED = {
 NAMED_PAIRS = {
     "apriel": {"Here are my reasoning steps:": "[BEGIN FINAL RESPONSE]"},
     "gemma4": {"<|channel>": "<channel|>"},
+    "hyperclovax": {"/think\n": "<|im_end|>\n<|im_start|>assistant\n"},
 }
 NAMED_AROUND = {
     "apriel": ("", "[END FINAL RESPONSE]"),

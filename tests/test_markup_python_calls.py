@@ -87,6 +87,14 @@ def test_a_tool_that_is_not_declared_is_text() -> None:
     check(text, Said(text=text))
 
 
+def test_a_name_may_have_dots() -> None:
+    for text in (f"{START}[a.b-c.f(x=1)]{END}", "[a.b-c.f(x=1)]", "```tool_code\na.b-c.f(x=1)\n```"):
+        spans = spans_of(text, markup="pythonic", tools=["a.b-c.f"])
+
+        assert Said(calls=calls(("a.b-c.f", {"x": 1}))) == said(spans)
+        assert Said(text=text) == said(spans_of(text, markup="pythonic", tools=["f"]))
+
+
 def test_a_bare_list_is_held_until_it_is_whole() -> None:
     pieces = ["[f(a='" + "x" * SURE, "y'), ", "g()", "]", "\nSo"]
     *before, last = after_each(pieces)

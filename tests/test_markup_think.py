@@ -170,8 +170,9 @@ def test_a_closer_without_an_opener_of_its_own_counts_where_none_stands_in_the_t
 
 
 def test_a_tag_that_ends_blocks_of_all_kinds_ends_only_a_known_thought() -> None:
-    check("a<|end_message|>b", Said("a", "b"), starts_in_reasoning=True)
-    check("a<|end_message|>b", Said("", "a<|end_message|>b"))
+    for end in ("<|end_message|>", "<|im_end|>\n<|im_start|>assistant\n"):
+        check(f"a{end}b", Said("a", "b"), starts_in_reasoning=True)
+        check(f"a{end}b", Said("", f"a{end}b"))
 
 
 def test_the_first_closer_ends_the_thought_even_in_code() -> None:

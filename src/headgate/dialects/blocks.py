@@ -40,6 +40,7 @@ class Blocks:
         self.done = False
         self._reading = reading
         self._events: list[Event] = []
+        self._choices: dict[int, Choice] = {}
         self._told: set[str] = _Forgetful() if reading.verbose else set()
 
     def take(self) -> list[Event]:

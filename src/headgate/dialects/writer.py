@@ -1,9 +1,8 @@
 """Decoded pieces of a response -> events in the grammar; the only producer of it.
 
 Strategy: a decoder says what came (text, reasoning, fragments of calls, a finish word) and the writer
-opens, numbers and closes the blocks, so that no decoder can emit a malformed stream. Text runs through
-the markup splitter here, because a structured block must flush held text first: otherwise a held `<`
-would surface after a later tool call.
+opens, numbers and closes the blocks (`blocks.py`), so that no decoder can emit a malformed stream. Text
+runs through the markup splitter on its way (`rescue.py`).
 Spec: ours (`docs/events.md`).
 """
 
@@ -11,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headgate.dialects.blocks import Blocks
 from headgate.dialects.choice import Choice
 from headgate.dialects.finish import decide
+from headgate.dialects.rescue import Rescue
 from headgate.dialects.usage import in_all
 from headgate.errors import stream_error
 from headgate.events import (
@@ -22,28 +21,23 @@ from headgate.events import (
     MessageEnd,
     MessageStart,
     Progress,
-    ReasoningDelta,
     StreamError,
     TextDelta,
     TextStart,
     Usage,
 )
-from headgate.markup.family import Settings
-from headgate.markup.plain import AS_IT_IS
-from headgate.markup.spans import Kind, Span
-from headgate.markup.splitter import Splitter
+from headgate.markup.spans import Kind
 
 if TYPE_CHECKING:
-    from headgate.dialects.base import Plain, Reading
+    from headgate.dialects.base import Reading
 
 
-class BlockWriter(Blocks):
+class BlockWriter(Rescue):
     """Writes one response's events. `take()` returns what has been written since the last time."""
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
         self._failing = False
-        self._choices: dict[int, Choice] = {}
         self._usage: dict[int, Usage] = {}
 
     def copy(self) -> BlockWriter:
@@ -170,31 +164,6 @@ class BlockWriter(Blocks):
         if choice is not None:
             self._emit(Extra(path, json, None, number))
 
-    # -- the shortcut -------------------------------------------------------------------------------
-
-    def plain(self, delta: TextDelta | ReasoningDelta) -> Plain | None:
-        """What matches a text (as JSON) that is just one more delta like this; None if none can be."""
-        choice = self._goes_on(delta)
-        if choice is None:
-            return None
-        splitter = choice.told or choice.splitter
-        return AS_IT_IS if splitter is None else splitter.plain_json(_KINDS[type(delta)])
-
-    def take_text(self, delta: TextDelta | ReasoningDelta, text: str) -> str | None:
-        """Take a text that gives at most one more delta like this, with this text; None where that is not sure."""
-        choice = self._goes_on(delta)
-        if choice is None:
-            return None
-        splitter = choice.told or choice.splitter
-        return text if splitter is None else splitter.take(text)
-
-    def _goes_on(self, delta: TextDelta | ReasoningDelta) -> Choice | None:
-        """The choice of a delta whose block is open, and that has nothing to add to it."""
-        choice = self._choices.get(delta.choice)
-        if self.done or choice is None or choice.logprobs or choice.open_index != delta.index:
-            return None
-        return choice if choice.open_kind == _KINDS[type(delta)].value else None
-
     # -- the ends -----------------------------------------------------------------------------------
 
     def end(self) -> None:
@@ -259,44 +228,6 @@ class BlockWriter(Blocks):
             self.start(number)
         return self._choices.get(number)
 
-    def _spans(self, choice: Choice, spans: list[Span], *, told: bool = False, cut: bool = False) -> None:
-        for kind, raw, value, call_id in choice.hold_calls(spans) if self._reading.whole_calls else spans:
-            match kind:
-                case Kind.TEXT:
-                    self._text(choice, value)
-                case Kind.REASONING:
-                    if choice.open_kind != "reasoning" and not told:
-                        self._rescued(choice, "reasoning_from_text", choice.next_index)
-                    self._reasoning(choice, value)
-                case Kind.MARKUP:
-                    self.repair("markup_removed", raw if self._reading.verbose else "", choice.number)
-                case Kind.BLOCK_END:
-                    self._close_block(choice)
-                case Kind.CALL:
-                    self._rescued(choice, "call_from_text", choice.next_index, raw if self._reading.verbose else "")
-                    self._call_start(choice, _MARKUP_CALL, value, call_id or None)
-                case Kind.ARGUMENTS if _MARKUP_CALL in choice.calls:
-                    self._call_arguments(choice, choice.calls[_MARKUP_CALL], value)
-                case Kind.CALL_END if _MARKUP_CALL in choice.calls:
-                    self._end_call(choice, _MARKUP_CALL, cut=cut)
-                case Kind.REPAIR:
-                    self._rescued(choice, value, choice.open_index if choice.open_kind == "text" else None)
-                case Kind.ARGUMENTS | Kind.CALL_END:
-                    pass  # there was no room left to start the call, and the response is failing
-            if self.done:
-                return
-
-    def _interrupt_told(self, choice: Choice) -> None:
-        """Something else follows reasoning that the engine told apart: what it held was reasoning."""
-        told, choice.told = choice.told, None
-        if told is not None:
-            self._spans(choice, told.interrupt(), told=True)
-
-    def _interrupt(self, choice: Choice, *, keep_block: bool = False) -> None:
-        self._interrupt_told(choice)
-        if choice.splitter is not None and not (keep_block and not choice.splitter.holds):
-            self._spans(choice, choice.splitter.interrupt())
-
     def _close_blocks(self, choice: Choice, *, cut: bool = False) -> None:
         if choice.told is not None:
             self._spans(choice, choice.told.interrupt() if cut else choice.told.close(), told=True)
@@ -316,17 +247,3 @@ class BlockWriter(Blocks):
             self.repair("usage_summed")
         if self._usage:
             self._emit(in_all(list(self._usage.values())))
-
-    def _splitter(self, *, told: bool = False) -> Splitter | None:
-        reading = self._reading
-        if not reading.families.chosen:
-            return None
-        settings = Settings(
-            reading.tools, reading.parse_reasoning, reading.parse_tools, reading.limits, reading.families.named
-        )
-        return Splitter(reading.families, settings, starts_in_reasoning=reading.starts_in_reasoning, told=told)
-
-
-_KINDS = {TextDelta: Kind.TEXT, ReasoningDelta: Kind.REASONING}
-_MARKUP_CALL = object()
-"""The key of the call that the splitter has open; markup opens one at a time."""

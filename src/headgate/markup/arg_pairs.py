@@ -52,16 +52,19 @@ class NameTag:
         return tags(*self.follow, self.mark or self.follow[0]).may_start(text[end:])
 
 
-def arg_pairs(prefix: str = "", suffix: str = "", *, section: str = "", mark: str = "") -> Grammar:
+def arg_pairs(
+    prefix: str = "", suffix: str = "", *, call: str = "tool_call", section: str = "", mark: str = ""
+) -> Grammar:
     """The grammar whose tags' names all have this prefix and suffix.
 
     Args:
         prefix: what they begin with.
         suffix: what they end with.
+        call: the name of the tag around a call.
         section: the name of the tag around all calls, if there is one.
         mark: the name of the tag that may stand behind the tool's name.
     """
-    call, key, kind, value = (f"{prefix}{word}{suffix}" for word in ("tool_call", "arg_key", "arg_type", "arg_value"))
+    call, key, kind, value = (f"{prefix}{word}{suffix}" for word in (call, "arg_key", "arg_type", "arg_value"))
 
     def read(inside: str) -> Named | None:
         name, closer, rest = inside.partition(f"</{key}>")

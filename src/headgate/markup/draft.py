@@ -41,7 +41,7 @@ class Draft:
             out += inside[:first]
             inside = inside[first:]
         self._held += inside
-        self._prose += sum(len("".join(span.raw.split())) for span in inside if span.kind is Kind.REASONING)
+        self._prose += sum(len(span.raw) for span in inside if span.kind is Kind.REASONING)
         if self._prose > self._limit:
             self.drop(out)
 

@@ -29,7 +29,7 @@ class Forms:
     def __init__(self, name: str, forms: Sequence[Family], when_named: tuple[Family, ...] = ()) -> None:
         self.name = name
         self.when_named = when_named
-        self.openers = tuple(dict.fromkeys(opener for form in forms for opener in form.openers))
+        self.openers = tuple(dict.fromkeys(opener for form in forms if form.anywhere for opener in form.openers))
         self._forms = tuple(forms)
 
     def wanted(self, settings: Settings, /) -> bool:

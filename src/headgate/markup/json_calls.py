@@ -308,7 +308,7 @@ class JsonCalls(CallReader):
     def _another(self, scanner: Scanner, word: str, space: int, out: list[Span]) -> Control | None:
         separator = next((separator for separator in self._frame.separators if word.startswith(separator)), "")
         behind = word[len(separator) :].lstrip()
-        if separator and not behind:
+        if separator and not behind and space + len(word) < self._settings.limits.markup_chars_max:
             return Control.MORE
         self._end("", out)
         if not behind.startswith("{"):

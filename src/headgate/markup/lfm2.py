@@ -30,7 +30,7 @@ class _Calls(PythonCalls):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, (_OPENER,), (_CLOSER,))
         self._sources: list[str] = []  # of the block, unless it is too long to be repeated
-        self._room = settings.limits.arguments_chars_max
+        self._left = settings.limits.arguments_chars_max
         self._from = 0  # where the scanner stood when this feeding began
         self._echo = ""  # the source that an echo repeats
         self._echoed = 0
@@ -50,15 +50,15 @@ class _Calls(PythonCalls):
         return control
 
     def _remember(self, source: str) -> None:
-        self._room -= len(source)
+        self._left -= len(source)
         self._sources.append(source)
-        if self._room < 0:
+        if self._left < 0:
             self._sources = []
 
     def _close_block(self, closer: str, scanner: Scanner, out: list[Span]) -> Control | None:
         over = super()._close_block(closer, scanner, out)
         self._remember(scanner.text[self._from : scanner.position])
-        if not closer or not self._called or self._room < 0:
+        if not closer or not self._called or self._left < 0:
             return over
         self._echo = "".join(self._sources).removeprefix(_OPENER).lstrip()
         self._state = _Calls._in_echo

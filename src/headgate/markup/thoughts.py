@@ -42,7 +42,8 @@ MORE_CLOSERS: dict[str, tuple[str, ...]] = {
 }
 _NEVER_OPENED = ("[BEGIN FINAL RESPONSE]",)  # Apriel; its opener, an ordinary sentence, stands in the prompt
 ANY_CLOSER = tags(*PAIRS.values(), *_NEVER_OPENED)
-_PROMPTED = both(ANY_CLOSER, tags("<|end_message|>"))  # Inkling's ends any block: it must be known to be a thought
+_ANY_END = ("<|end_message|>", "<|im_end|>\n<|im_start|>assistant\n")  # Inkling, HyperCLOVA X: of any block,
+_PROMPTED = both(ANY_CLOSER, tags(*_ANY_END))  # so that it must be known to be a thought
 
 
 class Pairs:
