@@ -31,7 +31,7 @@ DIALECTS = ROOT / "tests" / "fixtures" / "dialects"
 WAIT_S = 30.0
 """How long anything here may take on a busy machine."""
 
-RUN_HERE = {"clean_openai_client.py", "collect_message.py", "fastapi_bridge.py", "sans_io.py"}
+RUN_HERE = {"clean_openai_client.py", "collect_message.py", "fastapi_bridge.py", "mounted_gateway.py", "sans_io.py"}
 
 
 class Answer(NamedTuple):
@@ -284,6 +284,25 @@ def test_bridge_stops_the_engine_when_the_client_goes(engine: Engine, bridge: st
     assert engine.left.wait(WAIT_S)
 
 
+def test_the_mounted_gateway_answers_beside_the_apps_own_routes(engine: Engine) -> None:
+    engine.answer = Answer(Fixture.load(DIALECTS / "ollama" / "seed-004.chat").response)
+    command = ["uvicorn", "--app-dir", str(EXAMPLES), "mounted_gateway:app", "--port", "0"]
+    with running(command, ENGINE_URL=engine.url) as url:
+        connection = HTTPConnection(url.removeprefix("http://"), timeout=WAIT_S)
+        with contextlib.closing(connection):
+            connection.request("GET", "/")
+            home = json.loads(connection.getresponse().read())
+            body = json.dumps({"prompt": "Why is the sky blue?", "model": "llama3.2"})
+            connection.request("POST", f"{home['openai'].removesuffix('/v1')}/chat", body)
+            response = connection.getresponse()
+            stream = response.read()
+
+    assert 200 == response.status
+    assert [] == check_stream(stream)
+    assert stream.endswith(b"data: [DONE]\n\n")
+    assert "/api/chat" == engine.paths[-1]
+
+
 def test_openai_client_reads_the_bridge(engine: Engine, bridge: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     engine.answer = Answer(Fixture.load(DIALECTS / "ollama" / "seed-004.chat").response)
@@ -396,7 +415,7 @@ def without_chance(output: str) -> str:
     return re.sub(r'("created":\s*)\d+', r"\1*", output)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/explain.md", "docs/normalize.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/doctor.md", "docs/explain.md", "docs/normalize.md"])
 def test_transcripts_show_what_happens(page: str, gateway: str) -> None:
     """`make golden` rewrites them instead."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
