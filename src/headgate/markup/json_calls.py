@@ -94,6 +94,10 @@ class JsonCalls(CallReader):
         """The text ends inside the block; a string that is not whole goes the way of what was held."""
         if self._state == type(self)._after_list:
             self._skip(scanner.take_all(), out)  # a closer, or its beginning: another one might have begun so
+        elif self._state in {JsonCalls._arguments, JsonCalls._broken}:
+            closer = next((closer for closer in tags(*self._frame.closers).all if scanner.starts(closer)), "")
+            if closer:
+                self._end(scanner.take(len(closer)), out)  # a longer one might have followed
         scanner.put_back("".join(self._whole))
         self._whole = []
         return super().close(scanner, out)
@@ -260,8 +264,10 @@ class JsonCalls(CallReader):
             self._argue(text, text, out)
         if closer is None:
             return Control.MORE
-        self._end(closer, out)
-        return Control.OVER
+        scanner.position -= len(closer)
+        if (whole := self._literal(scanner, self._frame.closers)) is None:
+            return Control.MORE
+        return self._over(scanner, len(whole), out)
 
     # -- behind a value, an object, the list ---------------------------------------------------------
 
