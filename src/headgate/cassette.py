@@ -26,8 +26,8 @@ from headgate.errors import UsageError
 Flat: TypeAlias = str | int | float | bool | list[str]
 """What a key of `meta.toml` may hold."""
 
-_META, _RESPONSE, _CHUNKS = "meta.toml", "response.raw", "chunks.txt"
-_REQUEST, _REQUEST_RAW = "request.json", "request.raw"
+META, RESPONSE, CHUNKS = "meta.toml", "response.raw", "chunks.txt"
+REQUEST, REQUEST_RAW = "request.json", "request.raw"
 _is_bare = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _encode = msgspec.json.Encoder().encode
 
@@ -43,7 +43,9 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     """What `meta.toml` says.
 
     `asks` are the questions that a replay answers with this cassette, in place of the one in its request; `fallback`
-    makes it the answer to every other; `truncated` says that the connection broke before the body was over.
+    makes it the answer to every other; `truncated` says that the connection broke before the body was over, and `ended`
+    how, in a recording: `complete`, `cut`, `reset`, `client_gone`, or an error's code. The headers are `name: value` in
+    their order; each of `masks` is a place, an offset and a length in bytes, and the kind of key that stood there.
     """
 
     engine: str = ""
@@ -58,9 +60,14 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[str, ...] = ()
     fallback: bool = False
     truncated: bool = False
+    ended: str = ""
+    request_headers: tuple[str, ...] = ()
+    response_headers: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
 
 
 _KNOWN = frozenset(Meta.__struct_fields__)
+_OPTIONAL = frozenset("asks fallback truncated ended request_headers response_headers masks".split())
 
 
 class Cassette(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,10 +100,10 @@ class Cassette(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             UsageError: naming the file and the fault.
         """
-        meta, more = _read_meta(_text(files, _META))
-        response = _file(files, _RESPONSE)
-        pieces = tuple(_cut(response, _text(files, _CHUNKS)))
-        return cls(meta=meta, more=more, request=files.get(_REQUEST, files.get(_REQUEST_RAW, b"")), pieces=pieces)
+        meta, more = _read_meta(_text(files, META))
+        response = _file(files, RESPONSE)
+        pieces = tuple(_cut(response, _text(files, CHUNKS)))
+        return cls(meta=meta, more=more, request=files.get(REQUEST, files.get(REQUEST_RAW, b"")), pieces=pieces)
 
     def files(self) -> dict[str, bytes]:
         """Write the cassette's files; `load` reads them back to the same value.
@@ -104,16 +111,16 @@ class Cassette(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             UsageError: if a key of `more` holds what a flat TOML file has no form for.
         """
-        lines = [f"{_milliseconds(piece.at_s)} {len(piece.data)}\n" for piece in self.pieces]
-        files = {_META: _write_meta(self.meta, self.more), _RESPONSE: self.response, _CHUNKS: "".join(lines).encode()}
+        lines = [chunk_line(piece.at_s, len(piece.data)) for piece in self.pieces]
+        files = {META: meta_file(self.meta, self.more), RESPONSE: self.response, CHUNKS: b"".join(lines)}
         if self.request:
-            files[_REQUEST if _is_json(self.request) else _REQUEST_RAW] = self.request
+            files[request_name(self.request)] = self.request
         return files
 
 
 def _file(files: Mapping[str, bytes], name: str) -> bytes:
     if name not in files:
-        raise UsageError(f"{name} is missing. A cassette has {_META}, {_RESPONSE} and {_CHUNKS}.")
+        raise UsageError(f"{name} is missing. A cassette has {META}, {RESPONSE} and {CHUNKS}.")
     return files[name]
 
 
@@ -129,7 +136,7 @@ def _read_meta(text: str) -> tuple[Meta, dict[str, Flat]]:
         table = tomllib.loads(text)
         meta = msgspec.convert(table, Meta)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise UsageError(f"{_META}: {error}.") from error
+        raise UsageError(f"{META}: {error}.") from error
     return meta, {key: _flat(key, value) for key, value in table.items() if key not in _KNOWN}
 
 
@@ -137,7 +144,7 @@ def _flat(key: str, value: object) -> Flat:
     try:
         flat: Flat = msgspec.convert(value, Flat)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{_META}: {error} - at `$.{key}`.") from error
+        raise UsageError(f"{META}: {error} - at `$.{key}`.") from error
     return flat
 
 
@@ -145,13 +152,13 @@ def _cut(response: bytes, chunks: str) -> Iterator[Piece]:
     """Cut a response into the reads that `chunks.txt` lists."""
     start, before_ms = 0, 0.0
     for number, line in enumerate(chunks.splitlines(), 1):
-        at_ms, length = _read_line(line, f"{_CHUNKS}, line {number}")
+        at_ms, length = _read_line(line, f"{CHUNKS}, line {number}")
         if at_ms < before_ms:
-            raise UsageError(f"{_CHUNKS}, line {number}: expected a time from {before_ms:g} ms on, got {at_ms:g} ms.")
+            raise UsageError(f"{CHUNKS}, line {number}: expected a time from {before_ms:g} ms on, got {at_ms:g} ms.")
         yield Piece(at_ms / 1000, response[start : start + length])
         start, before_ms = start + length, at_ms
     if start != len(response):
-        raise UsageError(f"{_CHUNKS}: the lengths sum to {start:,} bytes, but {_RESPONSE} has {len(response):,}.")
+        raise UsageError(f"{CHUNKS}: the lengths sum to {start:,} bytes, but {RESPONSE} has {len(response):,}.")
 
 
 def _read_line(line: str, where: str) -> tuple[float, int]:
@@ -165,14 +172,25 @@ def _read_line(line: str, where: str) -> tuple[float, int]:
     return at_ms, length
 
 
-def _milliseconds(at_s: float) -> float:
-    return round(at_s * 1000, 3)  # a microsecond is finer than any read
+def request_name(body: bytes) -> str:
+    """The file that a request's body belongs into."""
+    return REQUEST if _is_json(body) else REQUEST_RAW
 
 
-def _write_meta(meta: Meta, more: Mapping[str, Flat]) -> bytes:
-    optional = ("asks", "fallback", "truncated")
+def chunk_line(at_s: float, length: int) -> bytes:
+    """A line of `chunks.txt`: seconds since the request was sent, and a length in bytes."""
+    at_ms = round(at_s * 1000, 3)  # a microsecond is finer than any read
+    return f"{at_ms} {length}\n".encode()
+
+
+def meta_file(meta: Meta, more: Mapping[str, Flat]) -> bytes:
+    """Write `meta.toml`. What replays and recordings alone say is left out where it says nothing.
+
+    Raises:
+        UsageError: if a key of `more` holds what a flat TOML file has no form for.
+    """
     known = {key: getattr(meta, key) for key in Meta.__struct_fields__}
-    table = {key: value for key, value in known.items() if value or key not in optional} | dict(more)
+    table = {key: value for key, value in known.items() if value or key not in _OPTIONAL} | dict(more)
     return "".join(f"{_toml_key(key)} = {_toml(value)}\n" for key, value in table.items()).encode()
 
 

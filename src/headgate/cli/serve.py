@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from headgate.cli._settings import FILE, Found, Source, source
@@ -41,6 +42,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     verb.add_argument("--demo", action="store_true", help="serve recordings, whatever engines there are")
     verb.add_argument(
         "--config", metavar="FILE", help=f"the configuration file (default: $HEADGATE_CONFIG, ./{FILE}, the user's own)"
+    )
+    verb.add_argument(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="keep what is said to each engine, prompts included, as cassettes below DIR (see `headgate record`)",
     )
     verb.add_argument("--host", metavar="H", help=f"the address to listen on (default: {HOST})")
     verb.add_argument(
@@ -77,13 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         for warning in found.warnings:
             log.say(f"warning: {warning}")
-        _serve(settings, found, log, level, demo=arguments.demo)
+        _serve(settings, found, log, level, demo=arguments.demo, record=arguments.record)
     finally:
         log.close()
     return 0
 
 
-def _serve(settings: Source, found: Found, log: Log, level: str, *, demo: bool) -> None:
+def _serve(settings: Source, found: Found, log: Log, level: str, *, demo: bool, record: Path | None) -> None:
     # Here for the same reason: uvicorn takes longest of all.
     from headgate.cli._banner import banner  # noqa: PLC0415
     from headgate.cli._engines import choose  # noqa: PLC0415
@@ -91,13 +98,19 @@ def _serve(settings: Source, found: Found, log: Log, level: str, *, demo: bool) 
     from headgate.gateway.app import create_app  # noqa: PLC0415
     from headgate.gateway.crowd import more_files  # noqa: PLC0415
     from headgate.gateway.server import listen, make_server, url_of  # noqa: PLC0415
+    from headgate.record.recorder import Recorder  # noqa: PLC0415
 
     more_files()
     config = found.settings.config
     sockets = listen(config.host, config.port)
     port = sockets[0].getsockname()[1]
     chosen = asyncio.run(choose(config, os.environ, own_port=port, demo=demo))
-    app = create_app(chosen.config, upstreams=chosen.given)
+    recorder = None if record is None else Recorder(record, complain=log.say)
+    app = create_app(chosen.config, upstreams=chosen.given, recorder=recorder)
+    for directory in sorted(
+        {record and str(record), *(one.record for one in chosen.config.upstreams)} - {None}, key=str
+    ):
+        log.say(f"what is said to engines is recorded below {directory}, prompts included.")
     watches: list[Watch] = []  # so that it lives as long as the server
 
     def started() -> None:

@@ -16,7 +16,7 @@ import msgspec
 from headgate.config.layers import Layer, is_variable
 from headgate.config.lines import Path
 from headgate.config.schema import EXTRAS, FileTables, ServerTable, UpstreamTable
-from headgate.config.values import Config, Extra, UpstreamConfig, unique
+from headgate.config.values import RECORDINGS, Config, Extra, UpstreamConfig, unique
 from headgate.dialects import dialects
 from headgate.errors import ConfigError, UsageError
 from headgate.markup import families
@@ -42,7 +42,7 @@ _is_origin = re.compile(r"[a-z][a-z0-9+.-]*://(?:(?![A-Z/?#@*])[!-~])+").fullmat
 
 _SAME = sorted(
     (set(UpstreamConfig.__struct_fields__) & set(UpstreamTable.__struct_fields__))
-    - {"name", "headers", "api_key", "extras"}
+    - {"name", "headers", "api_key", "extras", "record"}
 )
 """What a table and its value have in common."""
 
@@ -122,6 +122,7 @@ class _Building:
             name=name,
             headers=tuple(entry.headers.items()),
             api_key=self._api_key(entry, path),
+            record=RECORDINGS if entry.record is True else entry.record or None,
             extras=cast("tuple[Extra, ...]", entry.extras),
             **same,
         )

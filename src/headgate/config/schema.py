@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta
 
-from headgate.config.values import DRAIN_S, HOST, PORT, Extra
+from headgate.config.values import DRAIN_S, HOST, PORT, RECORDINGS, Extra
 from headgate.limits import DEFAULTS
 
 EXTRAS = get_args(Extra)
@@ -89,6 +89,10 @@ class UpstreamTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         tuple[Annotated[str, Meta(extra_json_schema={"enum": list(EXTRAS)})], ...],
         Meta(description="What its replies carry without being asked."),
     ] = ()
+    record: Annotated[
+        bool | _Text,
+        Meta(description=f"Where all that is said to it is recorded, prompts included; true is ./{RECORDINGS}."),
+    ] = False
     connect_s: Annotated[
         _Seconds | None, Meta(description=f"Seconds to make a connection; {DEFAULTS.connect_s:g} by default.")
     ] = None

@@ -48,6 +48,7 @@ STARTER = """\
 # starts_in_reasoning = true   # if its template opens the thought in the prompt
 # whole_calls = false
 # extras = ["timings"]
+# record = "recordings"        # keep what is said to it, prompts included
 # connect_s = 10
 # first_byte_s = 600
 # idle_s = 300

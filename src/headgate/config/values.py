@@ -18,6 +18,8 @@ Extra = Literal["timings"]
 HOST = "127.0.0.1"
 PORT = 4283
 """GATE on a telephone's keypad."""
+RECORDINGS = "recordings"
+"""Where `record = true` records to, in the working directory."""
 DRAIN_S = 8.0
 """`docker stop` kills after 10 s."""
 
@@ -41,6 +43,7 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
         starts_in_reasoning: whether its template opens the thought in the prompt; None lets the stream tell.
         whole_calls: whether a tool call taken out of its text is held back until it is complete.
         extras: `timings` adds them to every reply.
+        record: the directory where all that is said to it is recorded; None records nothing.
         connect_s: its own deadlines, in seconds, see `Limits`; None keeps the gateway's.
         first_byte_s: as `connect_s`.
         idle_s: as `connect_s`.
@@ -58,6 +61,7 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
     starts_in_reasoning: bool | None = None
     whole_calls: bool = False
     extras: tuple[Extra, ...] = ()
+    record: str | None = None
     connect_s: float | None = None
     first_byte_s: float | None = None
     idle_s: float | None = None

@@ -44,6 +44,7 @@ from headgate.gateway.running import Running
 from headgate.gateway.ticker import Ticker
 from headgate.limits import DEFAULTS, Limits
 from headgate.messages import ChatRequest
+from headgate.record.recorder import Recorder
 from headgate.surfaces import surface, surfaces
 from headgate.surfaces.base import Surface
 from headgate.upstream.base import Upstream
@@ -70,6 +71,7 @@ def create_app(
     environ: Mapping[str, str] | None = None,
     limits: Limits = DEFAULTS,
     policy: Policy | None = None,
+    recorder: Recorder | None = None,
 ) -> Gateway:
     """Make the gateway; serve it with any ASGI server, or mount it in any ASGI app.
 
@@ -79,12 +81,14 @@ def create_app(
         environ: where keys are read from; the process's environment by default.
         limits: of every exchange.
         policy: is asked before each request and told after it; by default everything is allowed.
+        recorder: records what is said to every engine whose configuration does not name another place.
 
     Raises:
         ConfigError: if the configuration cannot be used.
     """
     known = os.environ if environ is None else environ
-    return Gateway(engines(config, upstreams or {}, known, limits), limits, config=config, environ=known, policy=policy)
+    ready = engines(config, upstreams or {}, known, limits, recorder)
+    return Gateway(ready, limits, config=config, environ=known, policy=policy, recorder=recorder)
 
 
 class Gateway:
@@ -97,6 +101,7 @@ class Gateway:
         config: who may ask, and names for models.
         environ: as for `create_app`; `reload` reads keys from it.
         policy: as for `create_app`.
+        recorder: as for `create_app`; `reload` hands it on.
     """
 
     def __init__(
@@ -108,10 +113,11 @@ class Gateway:
         config: Config = _NO_CONFIG,
         environ: Mapping[str, str] | None = None,
         policy: Policy | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.limits = limits
         self._door = door.Door(config)
-        self._fleet = Fleet(config, ready, limits, environ)
+        self._fleet = Fleet(config, ready, limits, environ, recorder)
         self._ticker = Ticker()
         self._running = Running()
         self._policy = MemoryPolicy() if policy is None else policy

@@ -17,6 +17,7 @@ from headgate.errors import RequestError
 from headgate.gateway.engines import Engine, engines
 from headgate.gateway.models import Models
 from headgate.limits import DEFAULTS, Limits
+from headgate.record.recorder import Recorder
 from headgate.routing import choose
 from headgate.upstream.base import Upstream
 
@@ -36,10 +37,16 @@ class Fleet:
         ready: the engines.
         limits: of every exchange.
         environ: where the keys of later configurations are read from; the process's environment by default.
+        recorder: as for `engines`.
     """
 
     def __init__(
-        self, config: Config, ready: Sequence[Engine], limits: Limits, environ: Mapping[str, str] | None = None
+        self,
+        config: Config,
+        ready: Sequence[Engine],
+        limits: Limits,
+        environ: Mapping[str, str] | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.config = config
         self.ready = tuple(ready)
@@ -47,6 +54,7 @@ class Fleet:
         self.models = Models(self.ready, limits, config.aliases)
         self._limits = limits
         self._environ = os.environ if environ is None else environ
+        self._recorder = recorder
         self._retired: WeakSet[Upstream] = WeakSet()
 
     def renewed(self, config: Config, upstreams: Mapping[str, Upstream] | None = None) -> Fleet:
@@ -56,7 +64,8 @@ class Fleet:
             ConfigError: if an engine cannot be used as it is configured.
         """
         given = {**self._staying(config), **(upstreams or {})}
-        fleet = Fleet(config, engines(config, given, self._environ, self._limits), self._limits, self._environ)
+        ready = engines(config, given, self._environ, self._limits, self._recorder)
+        fleet = Fleet(config, ready, self._limits, self._environ, self._recorder)
         fleet.models.adopt(self.models)
         fleet._retired = WeakSet({*self._retired, *self._upstreams()} - set(fleet._upstreams()))
         return fleet
@@ -97,4 +106,4 @@ class Fleet:
 
 def _way(upstream: UpstreamConfig, environ: Mapping[str, str]) -> tuple[object, ...]:
     """All that a connection to an engine depends on."""
-    return (upstream.base_url, request_headers(upstream, environ), upstream.limits(DEFAULTS))
+    return (upstream.base_url, request_headers(upstream, environ), upstream.limits(DEFAULTS), upstream.record)

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from headgate.cassette import Cassette, Meta, Piece
-from headgate.errors import UpstreamError, UsageError
+from headgate.errors import CODES, UpstreamError, UsageError
 from headgate.limits import DEFAULTS, Limits
 from headgate.messages import HttpRequest
 from headgate.upstream.base import Call, Receiver, Reply
 from headgate.upstream.fetch import fetch
+
+Chooser: TypeAlias = Callable[[Sequence[Cassette], HttpRequest], Cassette | None]
+"""Chooses the cassette that answers a request; None leaves it to the upstream."""
+
+_OF_THE_CONNECTION = frozenset("connection date keep-alive te trailer transfer-encoding upgrade".split())
+"""Recorded headers that are not replayed: whoever serves the reply writes its own."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -67,7 +73,7 @@ def choose(cassettes: Sequence[Cassette], request: HttpRequest, /) -> Cassette |
         msgspec.DecodeError: as `question` says.
     """
     place = request.method, request.path.partition("?")[0]
-    candidates = [cassette for cassette in cassettes if place == (cassette.method, cassette.path)]
+    candidates = [one for one in cassettes if place == (one.method, one.path.partition("?")[0])]
     wanted = question(request.body)
     same = (cassette for cassette in candidates if wanted in _answered(cassette))
     tools = (cassette for cassette in candidates if wanted.after_tool and _after_tool(cassette))
@@ -94,10 +100,11 @@ class ReplayUpstream:
 
     Args:
         name: what configuration and logs call it.
-        cassettes: what it knows; `choose` says which one answers.
+        cassettes: what it knows.
         speed: 1 for the recorded pace, 2 for twice as fast, 0 for at once.
         limits: `body_bytes_max`, for `fetch`.
         models: the ids that `GET /v1/models` lists.
+        chooser: says which cassette answers.
 
     Raises:
         UsageError: if the speed is negative or not finite.
@@ -111,6 +118,7 @@ class ReplayUpstream:
         speed: float = 1.0,
         limits: Limits = DEFAULTS,
         models: Sequence[str] = (),
+        chooser: Chooser = choose,
     ) -> None:
         if not (math.isfinite(speed) and speed >= 0):
             raise UsageError(f"expected a speed from 0 (at once) on, got {speed}.")
@@ -119,6 +127,7 @@ class ReplayUpstream:
         self._speed = speed
         self._limits = limits
         self._models = tuple(models)
+        self._choose = chooser
         self._calls: set[_ReplayCall] = set()
         self._closed = False
 
@@ -151,9 +160,9 @@ class ReplayUpstream:
 
     def _answer(self, request: HttpRequest) -> Cassette:
         try:
-            chosen = choose(self._cassettes, request)
+            chosen = self._choose(self._cassettes, request)
         except (msgspec.DecodeError, RecursionError) as error:
-            return _error(400, f"expected a chat request as JSON, got something else ({error}).")
+            return refusal(400, f"expected a chat request as JSON, got something else ({error}).")
         if chosen is not None:
             return chosen
         match request.method, request.path.partition("?")[0]:
@@ -165,7 +174,7 @@ class ReplayUpstream:
                 ]
                 return _whole(200, {"object": "list", "data": models})
             case method, path:
-                return _error(404, f"no cassette of {self.name} answers this {method} {path}.")
+                return refusal(404, f"no cassette of {self.name} answers this {method} {path}.")
 
 
 class _ReplayCall:
@@ -204,10 +213,12 @@ class _ReplayCall:
         self._calls.discard(self)
         self._cancel()
 
-    def fail(self, message: str, /) -> None:
+    def fail(self, message: str, /, *, reset: bool = False) -> None:
         """Stop, and tell the receiver why."""
         self.abort()
-        self._receiver.failed(UpstreamError("upstream_truncated", message))
+        error = UpstreamError("upstream_truncated", message)
+        error.reset = reset
+        self._receiver.failed(error)
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -225,10 +236,10 @@ class _ReplayCall:
     def _step(self) -> None:
         """Give the head with the first piece, then a piece at a time; any of it may abort or pause."""
         self._timer = None
-        if not self._headed:
+        meta = self._cassette.meta
+        if not self._headed and meta.status:
             self._headed = True
-            meta = self._cassette.meta
-            self._receiver.head(meta.status, [("content-type", meta.content_type)])
+            self._receiver.head(meta.status, list(_headers(meta)))
         elif self._next < len(self._cassette.pieces):
             self._next += 1
             self._receiver.data(self._cassette.pieces[self._next - 1].data)
@@ -238,11 +249,25 @@ class _ReplayCall:
             self._schedule()
 
     def _finish(self) -> None:
-        if self._cassette.meta.truncated:
-            self.fail("expected a whole reply, got as much as was recorded before the engine closed the connection.")
+        ended = self._cassette.meta.ended
+        if ended in CODES and ended != "upstream_truncated":
+            self.abort()
+            self._receiver.failed(UpstreamError(ended, CODES[ended].meaning))
+        elif self._cassette.meta.truncated:
+            self.fail(
+                "expected a whole reply, got as much as was recorded before the engine closed the connection.",
+                reset=ended == "reset",
+            )
         else:
             self.abort()
             self._receiver.end()
+
+
+def _headers(meta: Meta) -> Iterator[tuple[str, str]]:
+    """The recorded headers; of an older recording its content type, which is all that it tells."""
+    lines = (line.partition(": ") for line in meta.response_headers)
+    headers = [(name, value) for name, _, value in lines if name not in _OF_THE_CONNECTION]
+    yield from headers or ([("content-type", meta.content_type)] if meta.content_type else [])
 
 
 def _whole(status: int, value: object) -> Cassette:
@@ -250,5 +275,6 @@ def _whole(status: int, value: object) -> Cassette:
     return Cassette(meta=meta, pieces=(Piece(0.0, _encode(value)),))
 
 
-def _error(status: int, message: str) -> Cassette:
+def refusal(status: int, message: str) -> Cassette:
+    """An error of ours, as an engine would say it."""
     return _whole(status, {"error": {"message": message, "type": "invalid_request_error", "code": status}})
