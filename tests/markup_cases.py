@@ -21,7 +21,7 @@ from pieces import DONE, chunk, cut_at, numbered, sse
 import headgate
 from headgate.dialects.base import Decoder
 from headgate.limits import DEFAULTS, Limits
-from headgate.markup import families
+from headgate.markup import families_named
 from headgate.markup.family import Settings
 from headgate.markup.splitter import Splitter
 from headgate.messages import declared_tools
@@ -31,7 +31,7 @@ TOOLS: list[dict[str, Any]] = json.loads((MARKUP / "tools.json").read_text(encod
 FILES = sorted(MARKUP.glob("*/cases.toml"))
 NAMES = [tool["function"]["name"] for tool in TOOLS]
 
-FAMILIES = tuple(family.name for family in families("auto").chosen)
+FAMILIES = tuple(family.name for family in families_named("auto").chosen)
 CALL_FAMILIES = tuple(name for name in FAMILIES if name not in {"think", "harmony"})
 """Every family that headgate.markup finds, but the two that have tests of their own beside the splitter's."""
 
@@ -168,7 +168,7 @@ def _tools(names: Any) -> Any:
 
 def splitter_of(markup: str, tools: Any = None, limits: Limits = DEFAULTS) -> Splitter:
     """A splitter; `tools` are objects with schemas, None where the request is unknown."""
-    chosen = families(markup)
+    chosen = families_named(markup)
     return Splitter(chosen, Settings(declared_tools(tools), True, True, limits, chosen.named))
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import headgate
 from headgate.events import Event
 from headgate.limits import DEFAULTS, Limits
-from headgate.markup import families
+from headgate.markup import families_named
 from headgate.markup.family import Settings
 from headgate.markup.spans import Kind, Span
 from headgate.markup.splitter import Splitter
@@ -105,7 +105,7 @@ def splitter(
 ) -> Splitter:
     """A markup splitter; `tools` are the names that the request declared."""
     declared = None if tools is None else dict.fromkeys(tools)
-    chosen = families(markup)
+    chosen = families_named(markup)
     settings = Settings(declared, parse_reasoning, parse_tools, limits, chosen.named)
     return Splitter(chosen, settings, starts_in_reasoning=starts_in_reasoning)
 

@@ -29,14 +29,14 @@ from headgate.events import (
     Usage,
 )
 from headgate.limits import Limits
-from headgate.markup import families
+from headgate.markup import families_named
 from headgate.testing import coalesce
 
 TOKEN = (Logprob("x", -1.0),)
 
 
 def writer(markup: str = "off", **options: Any) -> BlockWriter:
-    return BlockWriter(Reading(ids=numbered(), families=families(markup), **options))
+    return BlockWriter(Reading(ids=numbered(), families=families_named(markup), **options))
 
 
 def written(writes: BlockWriter) -> list[Event]:

@@ -24,7 +24,7 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.glob("*.md"))]
 
 # The files that read or write a format.
-FORMATS = [name for name in MODULES if re.match(r"headgate\.(dialects|surfaces|markup|framing)\.", name)]
+FORMATS = [name for name in MODULES if re.match(r"headgate\.(dialects|surfaces|markup|framing)\.(?!families$|readers$)", name)]
 
 FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 DECISION_PARTS = ["Context", "Decision", "Consequences", "Alternatives"]
@@ -123,7 +123,7 @@ def test_every_markup_family_is_documented_as_it_is() -> None:
     found = [MODULES[name] for name in sorted(PLUGINS) if name.startswith("headgate.markup.")]
     expected = []
     for path in found:
-        module = importlib.import_module(f"headgate.markup.{path.stem}")
+        module = importlib.import_module(f"headgate.markup.families.{path.stem}")
         expected.append(row(f"`{module.FAMILY.name}`", (module.__doc__ or "").partition("\n")[0]))
 
     assert_table(expected, DOCS / "markup.md", "family")

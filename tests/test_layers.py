@@ -116,7 +116,7 @@ def may_import(module: str, imported: str) -> bool:
         return RANKS.get(place(imported), 0) < RANKS.get(place(module), 0)
     if module in CONDUCTORS or MODULES.get(module, Path()).name == "__init__.py":
         return True
-    if plugin_of(module) and imported == module.rpartition(".")[0]:
+    if plugin_of(module) and module.startswith(imported + "."):
         return False  # a package's __init__ reaches all its plug-ins
     return plugin_of(imported) in {"", plugin_of(module)}
 
@@ -164,10 +164,10 @@ def test_only_the_block_writer_makes_block_events(module: str) -> None:
         ("headgate.framing.sse", "from headgate.framing.log import LogRecords"),
         ("headgate.framing.sse", "from .log import LogRecords"),
         ("headgate.framing.lines", "import headgate.framing.sse"),
-        ("headgate.markup.think", "import headgate.markup.harmony"),
-        ("headgate.markup.think", "from headgate.markup.harmony_header import Header"),
-        ("headgate.markup.think", "from headgate.markup import families"),
-        ("headgate.markup.scanner", "from headgate.markup import think"),
+        ("headgate.markup.families.think", "import headgate.markup.families.harmony"),
+        ("headgate.markup.families.think", "from headgate.markup.families.harmony_header import Header"),
+        ("headgate.markup.families.think", "from headgate.markup import families_named"),
+        ("headgate.markup.scanner", "from headgate.markup.families import think"),
         ("headgate.dialects.openai", "import headgate.surfaces.chat"),
         ("headgate.dialects.openai", "from headgate import Message"),
         ("headgate.dialects.openai", "def f():\n    from time import monotonic"),
@@ -184,8 +184,8 @@ def test_a_forbidden_import_is_found(module: str, statement: str) -> None:
     ("module", "statement"),
     [
         ("headgate.errors", "from headgate.events import StreamError"),
-        ("headgate.markup.harmony", "from headgate.markup.harmony_header import Header"),
-        ("headgate.markup.splitter", "from headgate.markup import families, think"),
+        ("headgate.markup.families.harmony", "from headgate.markup.families.harmony_header import Header"),
+        ("headgate.markup", "from headgate.markup import families"),
         ("headgate.dialects", "import headgate.dialects.openai"),
         ("headgate.dialects.openai", "from headgate.dialects.writer import BlockWriter"),
         ("headgate.dialects.openai", "from headgate.framing import sse"),

@@ -34,7 +34,7 @@ from headgate.framing.ndjson import Records
 from headgate.framing.sse import Blocks, Reader
 from headgate.limits import Limits
 from headgate.markup.code import Code
-from headgate.markup.json_text import JsonText
+from headgate.markup.readers.json_text import JsonText
 
 __all__ = ["no_collection"]  # a fixture for every test here
 

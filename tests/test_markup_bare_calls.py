@@ -1,4 +1,4 @@
-"""`headgate.markup.bare_calls`: JSON that is a call only if the whole message is one, and an answer otherwise."""
+"""`markup.readers.bare_calls`: JSON that is a call only if the whole message is one, and an answer otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`headgate.markup.code_calls`: a program to the end of the message, as the one argument of the tool that runs it."""
+"""`markup.readers.code_calls`: a program to the end of the message, as the one argument of the tool that runs it."""
 
 from __future__ import annotations
 

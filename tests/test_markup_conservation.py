@@ -21,7 +21,7 @@ import headgate
 from headgate.conform import check_events, check_stream
 from headgate.events import Event, Repair
 from headgate.limits import Limits
-from headgate.markup import families
+from headgate.markup import families_named
 from headgate.markup.spans import Kind, Span
 from headgate.testing import coalesce
 
@@ -99,7 +99,7 @@ class Texts(NamedTuple):
 
 @cache
 def texts_of(family: str) -> Texts:
-    openers = [opener for known in families(family).chosen for opener in known.openers]
+    openers = [opener for known in families_named(family).chosen for opener in known.openers]
     whole = [case.text for case in cases() if case.family == family]
     fragments = {piece for text in whole for piece in _AT_TAGS.split(text)} - {""}
     return Texts([*whole, *openers, "word"], [*openers, *sorted(fragments)])

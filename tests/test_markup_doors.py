@@ -6,11 +6,11 @@ import pytest
 from pieces import splitter
 
 from headgate.limits import DEFAULTS
-from headgate.markup import families
-from headgate.markup.calls import CallFamily
+from headgate.markup import families_named
 from headgate.markup.doors import asked, doors
 from headgate.markup.family import Families, Settings
-from headgate.markup.json_calls import Frame
+from headgate.markup.readers.calls import CallFamily
+from headgate.markup.readers.json_calls import Frame
 from headgate.markup.scanner import Scanner
 
 SETTINGS = Settings({"f": None}, True, True, DEFAULTS)
@@ -70,6 +70,6 @@ def test_who_is_not_wanted_is_not_asked() -> None:
 
 
 def test_thoughts_are_looked_for_with_every_family_that_thinks() -> None:
-    assert doors(families("hermes"), SETTINGS).thinks
-    assert not doors(families("harmony"), SETTINGS).thinks
+    assert doors(families_named("hermes"), SETTINGS).thinks
+    assert not doors(families_named("harmony"), SETTINGS).thinks
     assert splitter("off").plain("<think>") is None

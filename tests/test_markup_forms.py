@@ -1,12 +1,12 @@
-"""`headgate.markup.forms`: one family, several ways to write a call."""
+"""`markup.readers.forms`: one family, several ways to write a call."""
 
 from __future__ import annotations
 
 from headgate.limits import DEFAULTS
-from headgate.markup.calls import CallFamily
 from headgate.markup.family import Control, Settings
-from headgate.markup.forms import Forms
-from headgate.markup.json_calls import Frame
+from headgate.markup.readers.calls import CallFamily
+from headgate.markup.readers.forms import Forms
+from headgate.markup.readers.json_calls import Frame
 from headgate.markup.scanner import Scanner
 from headgate.markup.spans import Kind, Span
 

@@ -1,4 +1,4 @@
-"""`headgate.markup.gemma_arguments`: Gemma's notation means the same at every split, with the mistakes models make."""
+"""`markup.readers.gemma_arguments`: Gemma's notation means the same at every split, with the mistakes models make."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pieces import cut_at, cuts
 
-from headgate.markup.gemma_arguments import GemmaArguments
-from headgate.markup.python_brackets import DEPTH_MAX
+from headgate.markup.readers.gemma_arguments import GemmaArguments
+from headgate.markup.readers.python_brackets import DEPTH_MAX
+from headgate.markup.readers.schema import Schema
 from headgate.markup.scanner import Scanner
-from headgate.markup.schema import Schema
 
 Q = '<|"|>'
 CLOSERS = ("<tool_call|>", "<turn|>")

@@ -1,4 +1,4 @@
-"""`headgate.markup.granite_prose`: the sentences that Granite 3.2 thinks between, where the family is named."""
+"""`markup.families.granite_prose`: the sentences that Granite 3.2 thinks between, where the family is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`headgate.markup.harmony`: gpt-oss's channels in every form that leaks, and everything that only looks like them."""
+"""`markup.families.harmony`: gpt-oss's channels in every form that leaks, and everything that only looks like them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pieces import Said, cuts, raw, repairs, said, spans_of, splitter
 
 from headgate.limits import Limits
-from headgate.markup.harmony_header import HeaderReader
+from headgate.markup.families.harmony_header import HeaderReader
 from headgate.markup.spans import Kind
 
 END, RETURN, CALL, CONSTRAIN = "<|end|>", "<|return|>", "<|call|>", "<|constrain|>"

@@ -1,4 +1,4 @@
-"""`headgate.markup.inkling`: blocks behind markers, and who reads the rest of the message."""
+"""`markup.families.inkling`: blocks behind markers, and who reads the rest of the message."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from markup_checks import check, read
 from pieces import Said, raw, said, spans_of
 
 from headgate.limits import DEFAULTS
+from headgate.markup.families.inkling import FAMILY
 from headgate.markup.family import Settings
-from headgate.markup.inkling import FAMILY
 from headgate.markup.scanner import SPACE_MAX
 from headgate.markup.spans import Kind
 

@@ -1,4 +1,4 @@
-"""`headgate.markup.json_calls`: what is held of a call is bounded, and what is too long is so at every split."""
+"""`markup.readers.json_calls`: what is held of a call is bounded, and what is too long is so at every split."""
 
 from __future__ import annotations
 

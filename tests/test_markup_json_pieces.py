@@ -1,4 +1,4 @@
-"""`headgate.markup.json_pieces`: JSON goes out up to the first place that is open."""
+"""`markup.readers.json_pieces`: JSON goes out up to the first place that is open."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.markup.json_pieces import Pieces, escaped, quoted
+from headgate.markup.readers.json_pieces import Pieces, escaped, quoted
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from(["\ud83d", "\ude00", '"', "\\", "\n"]))
 

@@ -15,7 +15,7 @@ from growth import AT_MOST, GROWTH, SIZE_MAX, WAYS, Case, Pieces, Run, growth, m
 from markup_cases import CALL_FAMILIES, TOOLS, cases, splitter_of
 
 from headgate.limits import Limits
-from headgate.markup import families
+from headgate.markup import families_named
 
 __all__ = ["no_collection"]  # a fixture for every test here
 
@@ -49,7 +49,7 @@ def some(family: str) -> list[Flood]:
 
 def floods(family: str) -> Iterator[Flood]:
     """The inputs that are hard for a family."""
-    openers = [opener for known in families(family).chosen if known.name == family for opener in known.openers]
+    openers = [opener for known in families_named(family).chosen if known.name == family for opener in known.openers]
     for opener in openers:
         yield from (Flood("", opener, ""), Flood("a", opener, ""), Flood("", opener[:-1], ""))
     yield from (Flood(opener, unit, "") for opener in openers[:1] for unit in UNITS)

@@ -1,4 +1,4 @@
-"""`headgate.markup.minimax_m3`: elements inside a value become objects and lists, as the tool's schema says."""
+"""`markup.families.minimax_m3`: elements inside a value become objects and lists, as the tool's schema says."""
 
 from __future__ import annotations
 

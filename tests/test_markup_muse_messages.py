@@ -1,4 +1,4 @@
-"""`headgate.markup.muse_messages`: messages with a recipient, and what is done with what only looks like one."""
+"""`markup.families.muse_messages`: messages with a recipient, and what is done with what only looks like one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from markup_cases import TOOLS, splitter_of
 from pieces import Said, cuts, merged, raw, repairs, said
 
 from headgate.limits import Limits
-from headgate.markup import families
+from headgate.markup import families_named
+from headgate.markup.families.muse_messages import Header, header
 from headgate.markup.family import Settings
-from headgate.markup.muse_messages import Header, header
 from headgate.markup.spans import Span
 from headgate.markup.splitter import Splitter
 
@@ -72,7 +72,7 @@ def test_messages_are_told_by_their_recipients(markup: str) -> None:
 
 
 def test_a_thought_stays_text_with_its_header_where_reasoning_is_not_parsed() -> None:
-    chosen = families("muse")
+    chosen = families_named("muse")
     reads = Splitter(chosen, Settings({}, False, True, Limits(), chosen.named))
     found = [*reads.feed(" to=self<|message|>why<|eom|> to=user<|message|>because"), *reads.close()]
 

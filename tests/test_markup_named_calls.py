@@ -1,4 +1,4 @@
-"""`headgate.markup.named_calls`: a header with the tool's name, then JSON arguments."""
+"""`markup.readers.named_calls`: a header with the tool's name, then JSON arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from markup_checks import check, one_call, read, tool
 from pieces import Said, raw, said
 
 from headgate.limits import Limits
-from headgate.markup.named_calls import NAME_MAX, begins_name
+from headgate.markup.readers.named_calls import NAME_MAX, begins_name
 from headgate.markup.spans import Kind
 
 MISTRAL = "[TOOL_CALLS]{}[ARGS]"

@@ -1,4 +1,4 @@
-"""`headgate.markup.python_arguments`: a call's arguments mean what Python says, at every split, and go out early."""
+"""`markup.readers.python_arguments`: a call's arguments mean what Python says, at every split, and go out early."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pieces import cut_at, cuts
 
-from headgate.markup.converted import Reading
-from headgate.markup.python_arguments import PythonArguments
-from headgate.markup.python_brackets import DEPTH_MAX
+from headgate.markup.readers.converted import Reading
+from headgate.markup.readers.python_arguments import PythonArguments
+from headgate.markup.readers.python_brackets import DEPTH_MAX
 from headgate.markup.scanner import Scanner
 
 NAMES = ("city", "days")

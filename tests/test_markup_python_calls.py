@@ -1,4 +1,4 @@
-"""`headgate.markup.python_calls` and `python_lists`: when a Python-style call starts, and when it is text."""
+"""`markup.readers.python_calls` and `python_lists`: when a Python-style call starts, and when it is text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pieces import Said, cuts, merged, raw, repairs, said, spans_of, splitter
 
 from headgate.limits import Limits
-from headgate.markup.converted import SURE
+from headgate.markup.readers.converted import SURE
 from headgate.markup.spans import Kind, Span
 
 TOOLS = ["f", "g"]

@@ -1,12 +1,12 @@
-"""`headgate.markup.python_quotes`: a quote ends its string only where Python may go on behind it."""
+"""`markup.readers.python_quotes`: a quote ends its string only where Python may go on behind it."""
 
 from __future__ import annotations
 
 import pytest
 
-from headgate.markup.python_brackets import Open
-from headgate.markup.python_quotes import ends_string
-from headgate.markup.python_string import BEHIND_MAX
+from headgate.markup.readers.python_brackets import Open
+from headgate.markup.readers.python_quotes import ends_string
+from headgate.markup.readers.python_string import BEHIND_MAX
 
 IN_CALL = (Open.CALL,)
 IN_LIST = (Open.CALL, Open.LIST)

@@ -1,4 +1,4 @@
-"""`headgate.markup.python_scalar`: Python's numbers and constants in JSON, and what is neither."""
+"""`markup.readers.python_scalar`: Python's numbers and constants in JSON, and what is neither."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.markup.python_scalar import is_number, scalar
+from headgate.markup.readers.python_scalar import is_number, scalar
 
 DIGITS = st.lists(st.from_regex(r"[0-9]{1,4}", fullmatch=True), min_size=1, max_size=3).map("_".join)
 INTEGERS = st.from_regex(

@@ -1,4 +1,4 @@
-"""`headgate.markup.schema`: which types a tool's schema allows, however it says so."""
+"""`markup.readers.schema`: which types a tool's schema allows, however it says so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.markup.schema import Schema, Wanted
+from headgate.markup.readers.schema import Schema, Wanted
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pieces import Said, cut_at, merged, raw, repairs, said, spans_of, splitter
 
 from headgate.limits import Limits
-from headgate.markup.harmony_header import GLUED
+from headgate.markup.families.harmony_header import GLUED
 from headgate.markup.spans import Kind, Span
 from headgate.markup.thoughts import PAIRS
 

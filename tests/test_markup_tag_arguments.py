@@ -1,4 +1,4 @@
-"""`headgate.markup.tag_arguments`: parameters, one after the other, come to one JSON object."""
+"""`markup.readers.tag_arguments`: parameters, one after the other, come to one JSON object."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from headgate.markup.function_tags import function_tags
-from headgate.markup.schema import Schema
-from headgate.markup.tag_arguments import Arguments
-from headgate.markup.tag_heads import Head
+from headgate.markup.readers.function_tags import function_tags
+from headgate.markup.readers.schema import Schema
+from headgate.markup.readers.tag_arguments import Arguments
+from headgate.markup.readers.tag_heads import Head
 
 SCHEMA = {"properties": {"city": {"type": "string"}, "days": {"type": "integer"}, "filters": {"type": "object"}}}
 

@@ -1,4 +1,4 @@
-"""`headgate.markup.tag_calls`: calls written with tags, whatever their values hold, wherever the text is cut."""
+"""`markup.readers.tag_calls`: calls written with tags, whatever their values hold, wherever the text is cut."""
 
 from __future__ import annotations
 

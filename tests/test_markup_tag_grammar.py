@@ -1,11 +1,11 @@
-"""`headgate.markup.tag_grammar`: which tag may follow which, so that a tag in a value is told from one that ends it."""
+"""`markup.readers.tag_grammar`: which tag may follow which, so that a tag in a value is told from one that ends it."""
 
 from __future__ import annotations
 
 import pytest
 
-from headgate.markup.tag_grammar import Grammar, Rank
-from headgate.markup.tag_heads import Head, Tag, bare_name
+from headgate.markup.readers.tag_grammar import Grammar, Rank
+from headgate.markup.readers.tag_heads import Head, Tag, bare_name
 
 GRAMMAR = Grammar(
     openers=("<calls>",),

@@ -1,11 +1,11 @@
-"""`headgate.markup.tag_heads`: opening tags that carry a name, whole, begun, or none at all."""
+"""`markup.readers.tag_heads`: opening tags that carry a name, whole, begun, or none at all."""
 
 from __future__ import annotations
 
 import pytest
 
-from headgate.markup.arg_pairs import NameTag
-from headgate.markup.tag_heads import Head, Named, Tag, attribute, attributes, bare_name
+from headgate.markup.readers.arg_pairs import NameTag
+from headgate.markup.readers.tag_heads import Head, Named, Tag, attribute, attributes, bare_name
 
 EQUALS = Tag(("<function=", "<f="), ">", bare_name)
 INVOKE = Tag(("<invoke",), ">", attribute("name"))

@@ -1,4 +1,4 @@
-"""`headgate.markup.tag_value`: a value goes out as it comes if it can only be a string, and whole if it cannot."""
+"""`markup.readers.tag_value`: a value goes out as it comes if it can only be a string, and whole if it cannot."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pieces import cut_at, cuts
 
-from headgate.markup.schema import Types, Wanted
-from headgate.markup.tag_value import Value
-from headgate.markup.typed import as_json
+from headgate.markup.readers.schema import Types, Wanted
+from headgate.markup.readers.tag_value import Value
+from headgate.markup.readers.typed import as_json
 
 NAMES = ["string", "integer", "number", "boolean", "null", "object", "array", "any"]
 TYPES = st.frozensets(st.sampled_from(NAMES), max_size=3)

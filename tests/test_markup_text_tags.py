@@ -1,4 +1,4 @@
-"""`headgate.markup.text_tags`: tags around text, taken out only where their family is named."""
+"""`markup.readers.text_tags`: tags around text, taken out only where their family is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`headgate.markup.think`: reasoning between its tags, and everything that only looks like it."""
+"""`markup.families.think`: reasoning between its tags, and everything that only looks like it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`headgate.markup.typed`: bare text becomes JSON of a type that its parameter may have, and none of it gets lost."""
+"""`markup.readers.typed`: bare text becomes JSON of a type that its parameter may have, and none of it gets lost."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from headgate.markup.schema import Types, Wanted
-from headgate.markup.typed import ANY, CONTAINERS, STRING, as_json, may_be_other, may_be_string
+from headgate.markup.readers.schema import Types, Wanted
+from headgate.markup.readers.typed import ANY, CONTAINERS, STRING, as_json, may_be_other, may_be_string
 
 NAMES = ["string", "integer", "number", "boolean", "null", "object", "array", "any"]
 

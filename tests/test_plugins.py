@@ -41,3 +41,15 @@ def test_an_installed_package_adds_its_own(package: str, tmp_path: Path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
 
     assert "a guest" == plugins("sham_plugins", [package], "SHAM")["third"]
+
+
+def test_another_group_may_be_named(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package may lie deeper than the name that others were told."""
+    info = tmp_path / "guest-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guest\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[sham]\nthird = guest_module:PLUGIN\n")
+    (tmp_path / "guest_module.py").write_text("PLUGIN = 'a guest'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert ["first", "second", "third"] == list(plugins("sham_plugins", [package], "SHAM", group="sham"))

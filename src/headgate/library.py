@@ -21,7 +21,7 @@ from headgate.dialects.base import Decoder, Reading
 from headgate.errors import UsageError
 from headgate.events import Event
 from headgate.limits import DEFAULTS, Limits
-from headgate.markup import AUTO, families
+from headgate.markup import AUTO, families_named
 from headgate.messages import IdFactory, Message, Tools, declared_tools
 from headgate.surfaces import surface as find_surface
 from headgate.surfaces.base import Encoder, Writing
@@ -79,7 +79,7 @@ def decoder(
     reading = Reading(
         ids=ids,
         limits=limits,
-        families=families(markup),
+        families=families_named(markup),
         tools=_declared(tools),
         starts_in_reasoning=starts_in_reasoning,
         parse_reasoning=parse_reasoning,

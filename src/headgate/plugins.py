@@ -9,19 +9,20 @@ from importlib.metadata import entry_points
 from typing import Any
 
 
-def plugins(package: str, path: Iterable[str], export: str) -> dict[str, Any]:
+def plugins(package: str, path: Iterable[str], export: str, *, group: str = "") -> dict[str, Any]:
     """Return what was found, by name; other packages' come last and win.
 
     Args:
-        package: the package's full name, which is the entry-point group's name too.
+        package: the full name of the package that holds our own.
         path: its `__path__`.
         export: the name that a module exports to be one, such as `DIALECT`.
+        group: the entry points' group; without one, the package's name.
     """
     found: dict[str, Any] = {}
     for module in sorted(info.name for info in pkgutil.iter_modules(path)):
         plugin = getattr(importlib.import_module(f"{package}.{module}"), export, None)
         if plugin is not None:
             found[plugin.name] = plugin
-    for entry in entry_points(group=package):
+    for entry in entry_points(group=group or package):
         found[entry.name] = entry.load()
     return found

@@ -19,7 +19,7 @@ from headgate.config.schema import EXTRAS, FileTables, ServerTable, UpstreamTabl
 from headgate.config.values import RECORDINGS, Config, Extra, UpstreamConfig, unique
 from headgate.dialects import dialects
 from headgate.errors import ConfigError, UsageError
-from headgate.markup import families
+from headgate.markup import families_named
 
 
 class SecretFile(NamedTuple):
@@ -129,7 +129,7 @@ class _Building:
 
     def _check_markup(self, markup: str | tuple[str, ...], path: Path) -> None:
         try:
-            families(markup)
+            families_named(markup)
         except UsageError as error:
             filled_in = any(known[: len(path)] == path for known in self._layer.raw)
             fault = "expected 'auto', 'off' or names of families, got another word" if filled_in else error

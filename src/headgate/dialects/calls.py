@@ -8,7 +8,7 @@ Spec: https://platform.openai.com/docs/api-reference/chat-streaming/streaming (d
 from __future__ import annotations
 
 from headgate.dialects.writer import BlockWriter
-from headgate.markup.json_text import JsonText
+from headgate.markup.readers.json_text import JsonText
 
 
 class _Known:

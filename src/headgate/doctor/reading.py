@@ -12,7 +12,7 @@ from headgate.doctor.asking import Answer, Ask, Facts
 from headgate.errors import UpstreamError, stream_error
 from headgate.events import Event, MessageStart, ReasoningDelta, Repair, StreamError, TextDelta, ToolCallStart
 from headgate.limits import Limits
-from headgate.markup import AUTO, families
+from headgate.markup import AUTO, families_named
 
 _OK = range(200, 300)
 _WORDS = (TextDelta, ReasoningDelta, ToolCallStart)
@@ -29,7 +29,7 @@ class Reader:
         def new_id(prefix: str) -> str:
             return f"{prefix}{next(numbers)}"
 
-        reading = Reading(ids=new_id, limits=limits, families=families(AUTO), tools=ask.tools)
+        reading = Reading(ids=new_id, limits=limits, families=families_named(AUTO), tools=ask.tools)
         self.spoke = False
         self._facts = facts
         self._ask = ask

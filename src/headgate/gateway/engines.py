@@ -11,7 +11,7 @@ from headgate.dialects import dialect
 from headgate.dialects.base import Dialect
 from headgate.errors import ConfigError, UsageError
 from headgate.limits import DEFAULTS, Limits
-from headgate.markup import families
+from headgate.markup import families_named
 from headgate.markup.family import Families
 from headgate.record.heads import credentials
 from headgate.record.recorder import Recorder, RecordingUpstream
@@ -67,7 +67,7 @@ def _engine(
         upstream = given.get(config.name) or HttpUpstream(
             config.name, config.base_url, headers=request_headers(config, environ), limits=own
         )
-        return Engine(config, upstream, dialect(config.dialect), families(config.markup), own)
+        return Engine(config, upstream, dialect(config.dialect), families_named(config.markup), own)
     except ConfigError:
         raise
     except UsageError as error:

@@ -1,7 +1,8 @@
 """Text-embedded markup: which families there are, found by name.
 
-A family is a module of this package (or an entry point of the group `headgate.markup`) that exports
-`FAMILY`; adding a file adds a family.
+A family is a module of `headgate.markup.families` (or an entry point of the group `headgate.markup`) that
+exports `FAMILY`; adding a file adds a family. What several of them share is in `headgate.markup.readers`;
+the modules beside this one look for families in a text and know none.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from headgate.errors import UsageError
+from headgate.markup import families
 from headgate.markup.family import Families, Family
 from headgate.plugins import plugins
 
@@ -17,7 +19,7 @@ AUTO = "auto"
 OFF = "off"
 
 
-def families(markup: str | Sequence[str]) -> Families:
+def families_named(markup: str | Sequence[str]) -> Families:
     """Return the families that `markup` names: `auto` (all), `off` (none), one name, or a list of names.
 
     With a family come the reasoning tags that its models use, and what it looks for only when it is named.
@@ -40,4 +42,4 @@ def families(markup: str | Sequence[str]) -> Families:
 
 @cache
 def _known() -> dict[str, Family]:
-    return plugins(__name__, __path__, "FAMILY")
+    return plugins(families.__name__, families.__path__, "FAMILY", group=__name__)

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headgate.markup import spans
-from headgate.markup.bare_calls import BareCalls
 from headgate.markup.doors import asked, doors
 from headgate.markup.draft import Draft
 from headgate.markup.family import Control, Families, Reader, Settings
+from headgate.markup.readers.bare_calls import BareCalls
 from headgate.markup.run import Run, never
 from headgate.markup.scanner import SPACE_MAX, Scanner, both
 from headgate.markup.spans import Kind, Span

@@ -18,7 +18,7 @@ from headgate.conform import check_events, check_stream
 from headgate.dialects.base import Decoder, Dialect, Reading
 from headgate.events import Event, MessageEnd, MessageStart, StreamError
 from headgate.library import encoder
-from headgate.markup import families
+from headgate.markup import families_named
 from headgate.messages import declared_tools
 from headgate.testing.chunking import coalesce, splits
 from headgate.testing.fixture import Fixture
@@ -53,7 +53,7 @@ def fresh_decoder(dialect: Dialect, fixture: Fixture) -> Decoder:
     def next_id(prefix: str) -> str:
         return f"{prefix}{next(numbers)}"
 
-    return dialect.decoder(Reading(ids=next_id, families=families("auto"), tools=declared_tools(fixture.tools)))
+    return dialect.decoder(Reading(ids=next_id, families=families_named("auto"), tools=declared_tools(fixture.tools)))
 
 
 def _breaches(dialect: Dialect, fixture: Fixture) -> list[str]:

@@ -1,0 +1,1 @@
+"""What several families share: readers of calls, of their arguments, and of the values in them."""
