@@ -31,11 +31,12 @@ from headgate.gateway.asgi import (
     respond_empty,
     with_headers,
 )
+from headgate.gateway.direct import DirectLane, Opener, opener
 from headgate.gateway.engines import Engine, engines
 from headgate.gateway.exchange import Exchange
 from headgate.gateway.fault import internal
 from headgate.gateway.fleet import Fleet
-from headgate.gateway.lane import AsgiLane
+from headgate.gateway.lane import AsgiLane, Lane
 from headgate.gateway.plan import plan
 from headgate.gateway.policy import Entry, MemoryPolicy, Outcome, Policy, turned_away
 from headgate.gateway.reads import Asked, Read
@@ -62,6 +63,8 @@ class Visit(NamedTuple):
     entry: Entry
     rest: str
     principal: str
+    direct: Opener | None
+    cors: Headers
 
 
 def create_app(
@@ -175,11 +178,13 @@ class Gateway:
         path, method, headers = path_of(scope), scope["method"], scope["headers"]
         route, rest = self._routes.find(path)
         served = route.surface if route else self._default
+        direct, cors = opener(scope, send), Headers()
         try:
             self._door.check_host(headers)
             origin = self._door.origin(headers)
             if origin is not None:
-                send = with_headers(send, door.cors_headers(origin))
+                cors = door.cors_headers(origin)
+                send = with_headers(send, cors)
             if origin is not None and door.is_preflight(method, headers):
                 await respond_empty(send, door.preflight_headers(route.methods if route else (), headers))
                 return
@@ -191,7 +196,7 @@ class Gateway:
             await _refuse(scope, send, served, error, _hints(error, route, request_id))
             return
         entry = Entry(self._policy, route.action, principal, headers_of(scope).get("x-request-id"))
-        visit = Visit(scope, receive, send, route, entry, rest, principal)
+        visit = Visit(scope, receive, send, route, entry, rest, principal, direct, cors)
         await (self._exchange(visit) if route.read is None else self._read(visit, route.read))
 
     def _routed(self, route: Route | None, method: str) -> Route:
@@ -233,7 +238,7 @@ class Gateway:
     # Replies that engines make.
 
     async def _exchange(self, visit: Visit) -> None:
-        lane = AsgiLane(visit.scope, visit.receive, visit.send, self.limits, self._ticker)
+        lane = self._lane(visit)
         try:
             exchange = await self._begin(visit, lane)
         except ClientGoneError:
@@ -249,7 +254,12 @@ class Gateway:
         else:
             await lane.run(exchange)
 
-    async def _begin(self, visit: Visit, lane: AsgiLane) -> Exchange:
+    def _lane(self, visit: Visit) -> AsgiLane | DirectLane:
+        if visit.direct is not None:
+            return visit.direct(self.limits, self._ticker, visit.cors)
+        return AsgiLane(visit.scope, visit.receive, visit.send, self.limits, self._ticker)
+
+    async def _begin(self, visit: Visit, lane: Lane) -> Exchange:
         if self._draining:
             raise shutting_down()
         served, entry, fleet = visit.route.surface, visit.entry, self._fleet

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import math
 import os
 import socket
@@ -22,6 +23,7 @@ from headgate.config.values import DRAIN_S
 from headgate.errors import ConfigError
 from headgate.gateway.app import Gateway, shutting_down
 from headgate.gateway.crowd import Crowd, files_max
+from headgate.gateway.direct import DirectLane
 from headgate.gateway.guards import Guarded
 from headgate.gateway.lane import EXTENSION
 from headgate.limits import DEFAULTS, Limits
@@ -36,7 +38,9 @@ _NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 class Protocol(Guarded):
-    """uvicorn's with guards, and the scope extension that `lane.AsgiLane` knows."""
+    """uvicorn's with guards, and the scope extension that `lane.AsgiLane` and `direct.opener` know."""
+
+    lane: DirectLane | None = None
 
     def on_headers_complete(self) -> None:
         """Offer the extension; the task that reads it has not begun yet."""
@@ -60,7 +64,27 @@ class Protocol(Guarded):
             "abort": transport.abort,
             "break_off": break_off,
         }
+        if self.scope["http_version"] == "1.1":
+            offered |= {"send": cycle.send, "lane": functools.partial(DirectLane, self, cycle)}
         self.scope["extensions"] = {**self.scope.get("extensions", {}), EXTENSION: offered}
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is written to."""
+        super().pause_writing()
+        if self.lane is not None:
+            self.lane.paused()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        super().resume_writing()
+        if self.lane is not None:
+            self.lane.resumed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there any more."""
+        super().connection_lost(exc)
+        if self.lane is not None:
+            self.lane.lost()
 
 
 class Server(uvicorn.Server):

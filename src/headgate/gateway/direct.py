@@ -1,0 +1,188 @@
+"""The way to one client of our own server: what an exchange writes leaves in the same call.
+
+Strategy: a lane over uvicorn's connection instead of over ASGI's `send`. No task, future, queue or `await` is spent on
+a chunk; the task that was made for the request waits once, for the end. uvicorn's own account of the request is kept,
+so that its next one, its shutdown and our guards go on as if `send` had been called.
+Spec: https://www.rfc-editor.org/rfc/rfc9112#section-7.1; why: `docs/decisions/0013-a-direct-lane-to-the-client.md`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from headgate.gateway.asgi import Headers, Scope, Send
+from headgate.gateway.lane import EXTENSION, Source
+from headgate.gateway.ticker import Ticker
+from headgate.limits import Limits
+
+_is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
+_is_value = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
+_LAST_CHUNK = b"0\r\n\r\n"
+
+Opener = Callable[[Limits, Ticker, Headers], "DirectLane"]
+
+
+class Connection(Protocol):
+    """What a lane needs of the server's connection."""
+
+    transport: asyncio.Transport
+    lane: DirectLane | None
+    """Who hears `paused`, `resumed` and `lost`; one reply is written at a time."""
+
+
+def opener(scope: Scope, send: Send) -> Opener | None:
+    """What opens a direct lane for this request.
+
+    None on other hosts, and where somebody stands between the server and the app, who must see every message.
+    """
+    offered: dict[str, Any] = (scope.get("extensions") or {}).get(EXTENSION, {})
+    return offered["lane"] if offered.get("send") == send else None
+
+
+class DirectLane:
+    """A `Lane` over a connection.
+
+    Args:
+        connection: the client's.
+        cycle: uvicorn's account of the request.
+        limits: `write_bytes_mark` and `write_stall_s`.
+        ticker: watches for the latter.
+        more: headers of every reply.
+    """
+
+    def __init__(
+        self, connection: Connection, cycle: RequestResponseCycle, limits: Limits, ticker: Ticker, more: Headers
+    ) -> None:
+        self.started = False
+        self._connection = connection
+        self._transport = connection.transport
+        self._cycle = cycle
+        self._limits = limits
+        self._ticker = ticker
+        self._more = more
+        self._head = b""
+        self._is_chunked = False
+        self._paused = self._over = False
+        loop = asyncio.get_running_loop()
+        self._now_s = loop.time
+        self._done = loop.create_future()
+        self._waiting_bytes = 0
+        self._taken_s = 0.0
+
+    # The exchange calls these.
+
+    def start(self, status: int, headers: Headers, /) -> None:
+        """Give the reply's head; it leaves with the first bytes, or with the end."""
+        self.started = self._cycle.response_started = True
+        fields = [*self._cycle.default_headers, *headers, *self._more]
+        self._is_chunked = not any(name == b"content-length" for name, _ in headers)
+        if self._is_chunked:
+            fields.append((b"transfer-encoding", b"chunked"))
+        if not self._cycle.keep_alive:
+            fields.append((b"connection", b"close"))
+        self._head = _head(status, fields)
+
+    def write(self, data: bytes, /) -> None:
+        """Give more of the body, in one write."""
+        if self._over or not data:
+            return
+        if self._is_chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        if self._head:
+            data, self._head = self._head + data, b""
+        self._transport.write(data)
+
+    def end(self, *, clean: bool) -> None:
+        """The body is over."""
+        if self._over:
+            return
+        self._over = True
+        cycle = self._cycle
+        cycle.keep_alive = cycle.keep_alive and clean
+        rest = self._head + (_LAST_CHUNK if self._is_chunked else b"")
+        if rest:
+            self._transport.write(rest)
+        self._release()
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+    def cut(self) -> None:
+        """Break the connection at once."""
+        self._transport.abort()  # `lost` comes of it
+
+    # The connection calls these.
+
+    def paused(self) -> None:
+        """More than `limits.write_bytes_mark` bytes wait for the client."""
+        if not self._over:
+            self._paused = True
+            self._waiting_bytes, self._taken_s = self._transport.get_write_buffer_size(), self._now_s()
+            self._source.pause()
+
+    def resumed(self) -> None:
+        """Little waits any more."""
+        if self._paused and not self._over:
+            self._paused = False
+            self._source.resume()
+
+    def lost(self) -> None:
+        """Nobody is there any more."""
+        self._leave()
+
+    # The app calls this, the ticker the next.
+
+    async def run(self, source: Source) -> None:
+        """Wait until the reply is whole or its client is gone. When cancelled, the source hears `gone`."""
+        self._source = source
+        self._connection.lane = self
+        self._transport.set_write_buffer_limits(high=self._limits.write_bytes_mark)
+        self._cycle.flow.resume_reading()  # to hear of the client's end
+        self._ticker.add(self, self._limits.write_stall_s)
+        try:
+            if not self._cycle.disconnected:
+                await self._done
+        finally:
+            self._ticker.discard(self)
+            self._leave()
+
+    def tick(self, now_s: float, /) -> None:
+        """Give up a client that has read nothing for `limits.write_stall_s`."""
+        before, self._waiting_bytes = self._waiting_bytes, self._transport.get_write_buffer_size()
+        if not self._paused or self._waiting_bytes < before:
+            self._taken_s = now_s
+        elif now_s - self._taken_s >= self._limits.write_stall_s:
+            self.cut()
+
+    def _leave(self) -> None:
+        if not self._over:
+            self._over = True
+            self._release()
+            self._source.gone()
+
+    def _release(self) -> None:
+        self._connection.lane = None
+        if not self._done.done():
+            self._done.set_result(None)
+
+
+def _head(status: int, fields: Headers) -> bytes:
+    """A reply's head.
+
+    Raises:
+        ValueError: for a field that would be read as something else.
+    """
+    lines = [STATUS_LINE[status]]
+    for name, value in fields:
+        if not (_is_name(name) and _is_value(value)):
+            raise ValueError(f"expected a header field of one line, got {name!r}")
+        lines += (name, b": ", value, b"\r\n")
+    lines.append(b"\r\n")
+    return b"".join(lines)
