@@ -19,6 +19,7 @@ from headgate.limits import Limits
 FIXTURES = Path(__file__).parent / "fixtures" / "dialects"
 
 CHUNKS = sse(chunk({"content": "hi"}), chunk({}, "stop")) + DONE
+NATIVE = b'data: {"index":0,"content":"hi","stop":true,"stop_type":"eos"}\n\n'
 LINES = ndjson(
     {"model": "m", "created_at": "2026-11-21T10:00:00Z", "message": {"content": "hi"}, "done": False},
     {"model": "m", "message": {"content": ""}, "done": True},
@@ -50,6 +51,10 @@ def heard(pieces: list[bytes], **limits: Any) -> tuple[str | None, str, str]:
         pytest.param(b": ping\n\n" + CHUNKS, "openai", "hi", "stop", id="comment first"),
         pytest.param(b":\r\n\r\n" + CHUNKS, "openai", "hi", "stop", id="empty comment first"),
         pytest.param(b"\r\n\n" + CHUNKS, "openai", "hi", "stop", id="blank lines first"),
+        pytest.param(b"data:\n\n" + CHUNKS, "openai", "hi", "stop", id="empty data first"),
+        pytest.param(b"\n\ndata: \r\ndata:\r\r\n" + CHUNKS, "openai", "hi", "stop", id="much empty data first"),
+        pytest.param(b"data:\nOf that.", "text", "data:\nOf that.", "stop", id="text that begins like it"),
+        pytest.param(b"data:\n", "text", "data:\n", "stop", id="nothing else"),
         pytest.param(b"\xef\xbb\xbf" + CHUNKS, "openai", "hi", "stop", id="BOM first"),
         pytest.param(CHUNKS.replace(b"\n", b"\r"), "openai", "hi", "stop", id="CR"),
         pytest.param(b"event: message\n" + CHUNKS, "openai", "hi", "stop", id="event field first"),
@@ -57,6 +62,8 @@ def heard(pieces: list[bytes], **limits: Any) -> tuple[str | None, str, str]:
         pytest.param(b"retry: 1\n" + CHUNKS, "openai", "hi", "stop", id="retry field first"),
         pytest.param(b'error: {"message":"x"}\n\n', "openai", "", "upstream_error", id="error field first"),
         pytest.param(CHUNKS.replace(b"data: ", b"data:"), "openai", "hi", "stop", id="no space"),
+        pytest.param(NATIVE, "llamacpp", "hi", "stop", id="llama-server's own"),
+        pytest.param(NATIVE.removeprefix(b"data: "), "llamacpp", "hi", "stop", id="llama-server's own, whole"),
         pytest.param(LINES, "ollama", "hi", "stop", id="lines"),
         pytest.param(b"\n" + LINES, "ollama", "hi", "stop", id="blank line and lines"),
         pytest.param(LINES.replace(b"\n", b"\r\n"), "ollama", "hi", "stop", id="lines with CRLF"),
@@ -82,8 +89,8 @@ def heard(pieces: list[bytes], **limits: Any) -> tuple[str | None, str, str]:
         pytest.param(b"it retries\n", "text", "it retries\n", "stop", id="a letter of a field"),
         pytest.param(b"\n\n  <think>a</think>", "text", "\n\n  <think>a</think>", "stop", id="white space and text"),
         pytest.param(b"\xff\xfe", "text", "\ufffd\ufffd", "stop", id="no text at all"),
-        pytest.param(b"", "ollama", "", "upstream_truncated", id="nothing"),
-        pytest.param(b" \r\n\n", "ollama", "", "upstream_truncated", id="nothing but white space"),
+        pytest.param(b"", "llamacpp", "", "upstream_truncated", id="nothing"),
+        pytest.param(b" \r\n\n", "llamacpp", "", "upstream_truncated", id="nothing but white space"),
     ],
 )
 def test_the_first_bytes_decide_at_every_split(stream: bytes, dialect: str, text: str, ended: str) -> None:

@@ -30,6 +30,17 @@ FORMS = {
         ),
         Said("why", "", CALLED),
     ),
+    "spaces behind the tokens, call": (
+        (
+            "<|channel|> analysis<|message|> why<|end|><|start|> assistant<|channel|> commentary to=functions.f "
+            f"<|constrain|>  json<|message|> {ARGUMENTS}<|call|>"
+        ),
+        Said("why", "", CALLED),
+    ),
+    "spaces behind the tokens, answer": (
+        "<|channel|> analysis<|message|> why<|end|><|start|> assistant<|channel|> final<|message|>  because<|return|>",
+        Said("why", " because"),
+    ),
     "b, json without its token": (
         f"<|start|>assistant<|channel|>commentary to=functions.f json<|message|>{ARGUMENTS}<|call|>",
         Said("", "", CALLED),

@@ -22,6 +22,7 @@ PIECES = [
     "functools",
     "function call",
     "<",
+    "<b",
     "<th",
     "<think>",
     "[",
@@ -35,17 +36,39 @@ texts = st.lists(st.sampled_from([*PIECES, *TAGS.all, "word", "fun", " ", "\n", 
 
 
 @pytest.mark.parametrize(
-    "text", ["word", "far off, front", " if a", "functional tests are", "func is", "f.", "a\nb", "é", "m."]
+    "text",
+    [
+        "word",
+        "far off, front",
+        " if a",
+        "functional tests are",
+        "func is",
+        "f.",
+        "a\nb",
+        "é",
+        "m.",
+        "a<b",
+        "x[0]",
+        "<<=",
+    ],
 )
 def test_ordinary_text_is_plain(text: str) -> None:
-    """Tags that begin with a letter must not make every word with that letter slow."""
+    """Tags that begin with a letter, or with a sign of every program, must not make every word with it slow."""
     assert PATTERNS.inside(text) is not None
     assert ("\n" in text) is (PATTERNS.text(text) is None)
 
 
-@pytest.mark.parametrize("text", ["a functools", "of", "a fu", "function", "function cal", "<", "a<b", "`a`", "m", "◁"])
+@pytest.mark.parametrize(
+    "text", ["a functools", "of", "a fu", "function", "function cal", "<", "a<t", "<|x|>", "m", "◁"]
+)
 def test_what_may_be_a_tag_is_not_plain(text: str) -> None:
     assert PATTERNS.inside(text) is None
+    assert PATTERNS.text(text) is None
+
+
+@pytest.mark.parametrize("text", ["`a`", "```", "~"])
+def test_code_wants_a_look(text: str) -> None:
+    assert PATTERNS.inside(text) is not None
     assert PATTERNS.text(text) is None
 
 
@@ -59,7 +82,12 @@ def test_plain_text_holds_no_tag_and_no_beginning_of_one(text: str) -> None:
     for pattern in (PATTERNS.text, PATTERNS.inside):
         if pattern(text) is not None:
             assert (None, 0) == (TAGS.find(text, 0), TAGS.held(text, 0))
-            assert not {"`", "~"} & set(text)
+
+
+@given(texts)
+def test_plain_text_neither_begins_nor_ends_code(text: str) -> None:
+    if PATTERNS.text(text) is not None:
+        assert not {"`", "~", "\n"} & set(text)
 
 
 @given(texts)

@@ -8,14 +8,18 @@ are shown never depends on how the bytes were split.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from headgate.dialects import dialects
-from headgate.dialects.base import Decoder, Plain, Reading
+from headgate.dialects.base import Decoder, Reading
 from headgate.errors import UsageError
 from headgate.events import Event, ReasoningDelta, StreamError, TextDelta
+from headgate.markup.plain import Plain
 
-_SPACE = b"\xef\xbb\xbf \t\r\n"
+_NOTHING = re.compile(rb"[\xef\xbb\xbf \t\r\n]*+(?:data:[ \t]*+[\r\n]\s*+)*+")
+"""What says nothing of the dialect: white space, and `data:` without data, which proxies send to keep a stream open."""
 _MAY_BEGIN_A_RECORD = b"{:deir"
 """An object, a comment, or the first letter of an event-stream field (data, event, error, id, retry)."""
 _ANYBODYS = 1
@@ -115,12 +119,13 @@ class AutoDecoder:
     def _decided(self) -> bool:
         if len(self._head) >= self._reading.limits.sniff_bytes_max:
             return True
-        head = self._head.lstrip(_SPACE)
+        head = _telling(self._head)
         return bool(head) and (head[0] not in _MAY_BEGIN_A_RECORD or _first_line(head) is not None)
 
     def _shown(self, data: bytes) -> bytes:
         """What the dialects are shown of a stream's beginning."""
-        head = data[: self._reading.limits.sniff_bytes_max].lstrip(_SPACE)
+        head = data[: self._reading.limits.sniff_bytes_max]
+        head = _telling(head) or head
         line = _first_line(head)
         return head if line is None else line
 
@@ -141,6 +146,12 @@ class AutoDecoder:
     def _still_open(self) -> None:
         if self._closed:
             raise UsageError("this decoder was closed; make a new one for each response")
+
+
+def _telling(head: bytes) -> bytes:
+    """The beginning of a stream from where it says something."""
+    found = _NOTHING.match(head)
+    return head[found.end() :] if found else head
 
 
 def _first_line(head: bytes) -> bytes | None:

@@ -1,7 +1,7 @@
 """Tool calls inside a thought: a draft if the thought goes on and is closed, a call if the message ends there.
 
 Strategy: the call and what follows it are held until one of the two happens, or until more follows than a
-model says behind a call.
+model says behind a call, or the calls are longer than any: then all of it is reasoning.
 Spec: ours (`docs/decisions/0012-a-call-in-an-unclosed-thought.md`); the same leak is read by Ollama's
 model/parsers/qwen3.go and by vLLM's parser/qwen3.py, which take such a call at once.
 """
@@ -10,46 +10,61 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from headgate.limits import Limits
 from headgate.markup import spans
 from headgate.markup.spans import Kind, Span
 
 
 class Draft:
-    """What is held of a thought since its first call."""
+    """What is held of a thought since its first call: as many characters as one call's arguments may have."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit  # characters of thought that may follow the calls
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._held: list[Span] = []
-        self._prose = 0
+        self._size = 0
+        self._prose = 0  # characters of thought that follow the calls
+        self._calling = False
+        self._lost = False  # the call that is being read is too long for one
 
     def __bool__(self) -> bool:
         return bool(self._held)
 
     def copy(self) -> Draft:
         """An independent draft in the same state."""
-        twin = Draft(self._limit)
-        twin._held, twin._prose = self._held.copy(), self._prose
+        twin = Draft.__new__(Draft)
+        twin.__dict__.update(self.__dict__)
+        twin._held = self._held.copy()
         return twin
 
     def take(self, found: list[Span], out: list[Span]) -> None:
         """Take spans of the thought: hold them once a call stood in it, else give them out."""
         inside = [_of_thought(span) for span in found if span.kind is not Kind.REPAIR]
-        if not self._held:
-            first = next((place for place, span in enumerate(inside) if span.kind is Kind.CALL), len(inside))
-            if first and first < len(inside) and inside[first - 1].kind is Kind.MARKUP:
-                first -= 1  # the white space before the call
-            out += inside[:first]
-            inside = inside[first:]
-        self._held += inside
-        self._prose += sum(len(span.raw) for span in inside if span.kind is Kind.REASONING)
-        if self._prose > self._limit:
+        for place, span in enumerate(inside):
+            if self._lost:
+                out.append(spans.reasoning(span.raw))
+                self._lost = span.kind is not Kind.CALL_END
+            elif self._held or span.kind is Kind.CALL or _stands_before_call(inside, place):
+                self._hold(span, out)
+            else:
+                out.append(span)
+
+    def _hold(self, span: Span, out: list[Span]) -> None:
+        self._held.append(span)
+        self._size += len(span.raw)
+        self._prose += len(span.raw) if span.kind is Kind.REASONING else 0
+        self._calling = span.kind is not Kind.CALL_END and (self._calling or span.kind is Kind.CALL)
+        if self._prose > self._limits.markup_chars_max or self._size > self._limits.arguments_chars_max:
+            self._lost = self._calling
             self.drop(out)
 
     def drop(self, out: list[Span]) -> None:
         """The thought went on: all of it was reasoning."""
         if self._held:
             out.append(spans.reasoning("".join(span.raw for span in self._held)))
-        self._held, self._prose = [], 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._held, self._size, self._prose, self._calling = [], 0, 0, False
 
     def keep(self, out: list[Span]) -> None:
         """The message ended inside the thought: the calls are calls."""
@@ -57,12 +72,17 @@ class Draft:
             found = list(group)
             raw = "".join(span.raw for span in found)
             out += [spans.markup(raw)] if kind is Kind.REASONING and not raw.strip() else found
-        self._held, self._prose = [], 0
+        self._forget()
 
 
 def _of_thought(span: Span) -> Span:
     """What a refused call gives back as text is text of the thought."""
     return spans.reasoning(span.raw) if span.kind is Kind.TEXT else span
+
+
+def _stands_before_call(inside: list[Span], place: int) -> bool:
+    """Whether it is the white space before a call."""
+    return inside[place].kind is Kind.MARKUP and [span.kind for span in inside[place + 1 : place + 2]] == [Kind.CALL]
 
 
 def _kind(span: Span) -> Kind:

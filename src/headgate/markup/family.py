@@ -5,6 +5,7 @@ Spec: ours (`docs/adding.md`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
@@ -98,7 +99,10 @@ class Family(Protocol):
         ...
 
     def wanted(self, settings: Settings, /) -> bool:
-        """Whether to look for it at all."""
+        """Whether to look for it at all.
+
+        It is asked once for all responses of a kind: by whether tools are known, and any declared, but not by which.
+        """
         ...
 
     def opens(self, rest: str, settings: Settings, /) -> bool | None:
@@ -110,8 +114,9 @@ class Family(Protocol):
         ...
 
 
-class Families(NamedTuple):
-    """The families that were chosen, and whether each was chosen by its name."""
+@dataclass(frozen=True, eq=False)
+class Families:
+    """The families that were chosen, and whether each was chosen by its name. One value serves many responses."""
 
     chosen: tuple[Family, ...] = ()
     named: bool = False

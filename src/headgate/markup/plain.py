@@ -1,7 +1,8 @@
 """Tags -> patterns that match a text in which none of them stands, begins at the end, or is hidden by code.
 
-Strategy: one pass over the text, by character class where most tags begin with a sign that prose seldom holds. The
-few that begin with a letter are looked for at that letter only. Where in doubt a pattern does not match.
+Strategy: one pass over the text, by character class. Most tags begin with a sign that prose seldom holds, and there
+the next character tells enough; the few that begin with a letter are looked for there. Where in doubt a pattern does
+not match.
 Spec: https://docs.python.org/3/library/re.html (possessive quantifiers)
 """
 
@@ -20,8 +21,8 @@ _NO_SPACE_BEHIND = r"(?<!\s)"
 class Plain(NamedTuple):
     """What matches texts that are plain; each returns None for all others.
 
-    `text` matches where nothing is to be held, `inside` where only white space is, `json` where the text as JSON,
-    without its quotes, is plain and stands for itself.
+    `text` matches where nothing is to be held and no code begins or ends, `inside` also where white space is to be held
+    or code begins or ends, `json` where the text as JSON, without its quotes, is plain and stands for itself.
     """
 
     text: Callable[[str], object]
@@ -29,32 +30,52 @@ class Plain(NamedTuple):
     json: Callable[[bytes], object]
 
 
-AS_IT_IS = re.compile(f"[^{_NOT_AS_IT_IS}]*+\\Z".encode("latin-1")).match
-"""Matches text as JSON, without its quotes, that stands for itself."""
+def _never(text: str | bytes) -> None:
+    """No text is plain."""
+    del text
+
+
+def _always(text: str) -> bool:
+    """Any text is plain."""
+    del text
+    return True
+
+
+NOTHING = Plain(_never, _never, _never)
+"""Where every text wants a look."""
+ANYTHING = Plain(_always, _always, re.compile(f"[^{_NOT_AS_IT_IS}]*+\\Z".encode("latin-1")).match)
+"""Where no markup is looked for."""
 
 
 def plain(tags: Iterable[str]) -> Plain:
     """Make the patterns for these tags."""
     found = sorted(set(tags))
-    signs = _CODE + "".join(sorted({tag[0] for tag in found if not tag[0].isalnum()}))
-    words = [tag for tag in found if tag[0].isalnum()]
-    ascii_words = list(filter(None, map(_ascii_part, words)))
+    in_ascii = list(filter(None, map(_ascii_part, found)))
     return Plain(
-        re.compile(_without(re.escape(signs) + r"\n", words) + _NO_SPACE_BEHIND + r"\Z").match,
-        re.compile(_without(re.escape(signs), words) + r"\Z").match,
-        re.compile(
-            _without(re.escape("".join(filter(str.isascii, signs))) + _NOT_AS_IT_IS, ascii_words).encode("latin-1")
-            + rb"(?<!\s)\Z"
-        ).match,
+        re.compile(_without(_CODE + r"\n", found) + _NO_SPACE_BEHIND + r"\Z").match,
+        re.compile(_without("", found) + r"\Z").match,
+        re.compile((_without(_CODE + _NOT_AS_IT_IS, in_ascii) + _NO_SPACE_BEHIND + r"\Z").encode("latin-1")).match,
     )
 
 
-def _without(signs: str, words: list[str]) -> str:
-    """A pattern for text without these signs, and without these words or their beginnings at its end."""
-    firsts = sorted({word[0] for word in words})
-    run = f"[^{signs}{re.escape(''.join(firsts))}]"
-    letters = [f"{re.escape(first)}(?!{_rests(first, words)})" for first in firsts]
-    return f"(?:{run}++|{'|'.join(letters)})*+" if letters else f"{run}*+"
+def _without(hidden: str, tags: list[str]) -> str:
+    """A pattern for text without these characters, and without these tags or their beginnings at its end."""
+    firsts = sorted({tag[0] for tag in tags})
+    others = hidden + re.escape("".join(firsts))
+    run = f"[^{others}]" if others else "(?s:.)"
+    begun = [_no_word(first, tags) if first.isalnum() else _no_sign(first, tags) for first in firsts]
+    return f"(?:{run}++|{'|'.join(begun)})*+" if begun else f"{run}*+"
+
+
+def _no_word(first: str, tags: list[str]) -> str:
+    """The letter where it begins none of the tags, and no part of one at the end of the text."""
+    return f"{re.escape(first)}(?!{_rests(first, tags)})"
+
+
+def _no_sign(first: str, tags: list[str]) -> str:
+    """The sign before a character that follows it in none of the tags."""
+    seconds = {tag[1:2] for tag in tags if tag[0] == first}
+    return "(?!)" if "" in seconds else f"{re.escape(first)}(?=[^{re.escape(''.join(sorted(seconds)))}])"
 
 
 def _rests(first: str, words: list[str]) -> str:

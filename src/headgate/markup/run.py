@@ -7,16 +7,10 @@ Spec: ours (`docs/design.md`, rescue without harm).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from headgate.markup.code import Code
+from headgate.markup.plain import NOTHING, Plain
 from headgate.markup.scanner import NO_TAGS, Scanner, Tags
 from headgate.markup.spans import Kind, Span
-
-
-def never(text: bytes) -> None:
-    """No text belongs to a run just as it is."""
-    del text
 
 
 class Run:
@@ -49,9 +43,9 @@ class Run:
         return self._ends.plain.text(text) is not None and (self._code.quiet or not self._follows_code)
 
     @property
-    def plain_json(self) -> Callable[[bytes], object]:
-        """What matches text (as JSON) that belongs to it as it is; all other text is to be taken by `take`."""
-        return self._ends.plain.json if self._code.quiet or not self._follows_code else never
+    def plains(self) -> Plain:
+        """What matches text that belongs to it as it is; all other text is to be taken by `take`."""
+        return self._ends.plain if self._code.quiet or not self._follows_code else NOTHING
 
     def take(self, scanner: Scanner, text: str) -> str | None:
         """Take text in which nothing can be a tag, behind white space that was held; None where something can.
@@ -61,7 +55,7 @@ class Run:
         if self._ends.plain.inside(text) is None:
             return None
         scanner.feed(text)
-        said, _, _ = scanner.until(self._ends, trim=True)
+        said = scanner.take_to_space()
         self.follow(said)
         return said
 

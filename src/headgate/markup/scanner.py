@@ -114,6 +114,10 @@ class Scanner:
             end += 1
         return self.take(end - self.position)
 
+    def take_to_space(self) -> str:
+        """Take all but the white space at the end, which may stand before a tag (at most `SPACE_MAX` of it)."""
+        return self.take(_without_space(self.text, self.position, len(self.text), trim=True) - self.position)
+
     def until(self, tags: Tags, *, trim: bool = False) -> tuple[str, str, str | None]:
         """Take the text before the next tag, and the tag.
 

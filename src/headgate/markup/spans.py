@@ -24,7 +24,7 @@ class Kind(Enum):
     CALL = "call"
     """A tool call begins; `value` is the tool's name, `raw` its header."""
     ARGUMENTS = "arguments"
-    """More of the open call's arguments; `value` is JSON text."""
+    """More of the open call's arguments; `value` is JSON text, and empty where much stood there that says nothing."""
     CALL_END = "call_end"
     """The open call is over; `raw` is its closer, if there was one."""
     REPAIR = "repair"

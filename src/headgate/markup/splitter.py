@@ -9,14 +9,13 @@ Spec: ours (`docs/design.md`, rescue without harm).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from headgate.markup import spans
 from headgate.markup.doors import asked, doors
 from headgate.markup.draft import Draft
 from headgate.markup.family import Control, Families, Reader, Settings
+from headgate.markup.plain import NOTHING, Plain
 from headgate.markup.readers.bare_calls import BareCalls
-from headgate.markup.run import Run, never
+from headgate.markup.run import Run
 from headgate.markup.scanner import SPACE_MAX, Scanner, both
 from headgate.markup.spans import Kind, Span
 from headgate.markup.thoughts import ANY_CLOSER, Thought
@@ -46,7 +45,7 @@ class Splitter:
         self._doors = doors(families, settings)
         self._told = told
         self._scanner = Scanner()
-        self._draft = Draft(settings.limits.markup_chars_max)
+        self._draft = Draft(settings.limits)
         self._space = ""  # white space before what may be, or is, somebody's block
         self._asking = False
         self._reader: Reader | None = None
@@ -76,12 +75,12 @@ class Splitter:
         run = None if self._scanner else self._going_on()
         return run.kind if run is not None and run.plain(text) else None
 
-    def plain_json(self, kind: Kind, /) -> Callable[[bytes], object] | None:
-        """What matches text (as JSON) that is all of this kind just as it is; None where `take` takes none either."""
+    def plains(self, kind: Kind, /) -> Plain | None:
+        """What matches text that is all of this kind just as it is; None where `take` takes none either."""
         run = self._going_on()
         if run is None or run.kind is not kind:
             return None
-        return never if self._scanner else run.plain_json
+        return NOTHING if self._scanner else run.plains
 
     def take(self, text: str, /) -> str | None:
         """Take text of the run that is going on, if nothing in it can be a tag: what can be said now, or None."""
@@ -172,7 +171,7 @@ class Splitter:
             self._reader = reader
 
     def _think(self, thought: Thought) -> None:
-        self._space, self._unopened = "", False
+        self._space, self._unopened, self._may_open = "", False, False
         self._thought = thought
         thought.watch(self._doors.openers)
 

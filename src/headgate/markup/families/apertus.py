@@ -23,7 +23,7 @@ class KeyedCalls(JsonCalls):
         super().__init__(settings, _FRAME)
 
     def _begin_value(self, scanner: Scanner, out: list[Span]) -> Control | None:
-        self._hold(scanner.take_space())
+        self._hold_space(scanner)
         first = scanner.peek(1)
         if first and first not in "{n":
             return self._wrong(scanner, out)

@@ -12,20 +12,12 @@ from itertools import product
 
 from headgate.markup.readers.tag_family import tag_family
 from headgate.markup.readers.tag_grammar import Grammar
-from headgate.markup.readers.tag_heads import Named, Tag, attributes
-from headgate.markup.readers.typed import ANY, STRING
+from headgate.markup.readers.tag_heads import Tag, string_attribute
 
 _MARKER = "｜DSML｜"
 _MARKED = (_MARKER, f"{_MARKER} ")
 _MARKS = (*_MARKED, "")
 _BLOCKS = ("function_calls", "tool_calls", "toolcalls", "calls")
-_TYPES = {"true": STRING, "false": ANY}
-
-
-def _read(inside: str) -> Named | None:
-    found = attributes(inside) or {}
-    name = found.get("name", "").strip()
-    return Named(name, _TYPES.get(found.get("string", ""), STRING)) if name else None
 
 
 def _each(before: str, *words: str) -> tuple[str, ...]:
@@ -39,9 +31,9 @@ FAMILY = tag_family(
     Grammar(
         openers=_each("<", *(f"{block}>" for block in _BLOCKS)),
         closers=_each("</", *(f"{block}>" for block in _BLOCKS)),
-        call=Tag(_each("<", "invoke"), ">", _read),
+        call=Tag(_each("<", "invoke"), ">", string_attribute),
         call_closers=_each("</", "invoke>"),
-        parameter=Tag(_each("<", "parameter"), ">", _read),
+        parameter=Tag(_each("<", "parameter"), ">", string_attribute),
         parameter_closers=lambda _: _CLOSERS,
         lone=tuple(f"<{mark}invoke" for mark in _MARKED),
     ),

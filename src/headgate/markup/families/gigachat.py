@@ -15,8 +15,7 @@ from headgate.markup.readers.forms import Forms
 from headgate.markup.readers.json_calls import Frame
 from headgate.markup.readers.tag_family import tag_family
 from headgate.markup.readers.tag_grammar import Grammar
-from headgate.markup.readers.tag_heads import Named, Tag, attributes
-from headgate.markup.readers.typed import ANY, STRING
+from headgate.markup.readers.tag_heads import Tag, string_attribute
 
 _NAME = "gigachat"
 _ROLE = "function call<|role_sep|>"
@@ -24,21 +23,14 @@ _SEPARATOR = "<|message_sep|>"
 _FRAME = Frame(openers=("<|function_call|>", _SEPARATOR, _ROLE), closers=(_SEPARATOR, "</s>"), inner=(_ROLE,))
 
 _MARK = "｜GCML｜"
-_TYPES = {"true": STRING, "false": ANY}
-
-
-def _read(inside: str) -> Named | None:
-    found = attributes(inside) or {}
-    name = found.get("name", "").strip()
-    return Named(name, _TYPES.get(found.get("string", ""), STRING)) if name else None
 
 
 _GRAMMAR = Grammar(
     openers=(f"<{_MARK}tool_calls>",),
     closers=(f"</{_MARK}tool_calls>",),
-    call=Tag((f"<{_MARK}invoke",), ">", _read),
+    call=Tag((f"<{_MARK}invoke",), ">", string_attribute),
     call_closers=(f"</{_MARK}invoke>",),
-    parameter=Tag((f"<{_MARK}parameter",), ">", _read),
+    parameter=Tag((f"<{_MARK}parameter",), ">", string_attribute),
     parameter_closers=lambda _: (f"</{_MARK}parameter>",),
 )
 

@@ -1,10 +1,11 @@
-"""gpt-oss's harmony channels, in every form that leaks -> reasoning, text and tool calls.
+"""The harmony channels of gpt-oss and LLM-jp 4.1, in every form that leaks -> reasoning, text and tool calls.
 
 Strategy: a message is a header and a body. The header (`harmony_header.py`) says what the body is:
 `analysis` is reasoning, `commentary` without a recipient and `final` are text, a recipient
 `functions.f` is a call of f. A body ends at a closing token or where the next header begins, since
 servers strip some tokens and leave others. Once a stream is harmony it stays harmony.
-Spec: https://cookbook.openai.com/articles/openai-harmony
+Spec: https://cookbook.openai.com/articles/openai-harmony; the chat template of llm-jp/llm-jp-4.1-8b-thinking, and
+llama.cpp common/parsers/llm-jp-harmony.cpp, for the spaces.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _STRAY = "<|constrain|>"
 _BODY_ENDS = Tags((*_CLOSERS, "<|start|>", "<|channel|>"))
 _GLUED_ENDS = Tags((*_CLOSERS, "<|start|>", "<|channel|>", *GLUED))
 _BETWEEN = Tags((*_CLOSERS, *_HEADS, _STRAY, "to="))
+_SPACED = ("<|channel|> ", "<|start|> ")
 _TAG_MAX = max(map(len, _BETWEEN.all))
 
 
@@ -46,6 +48,7 @@ class Channels:
         self._state = _State.START
         self._glued = False
         self._unclosed = False  # whether a message's closing token is still to come
+        self._led = False  # whether the body begins with a space that is none of it
         self._kind = Kind.TEXT
         self._header = Header("")
         self._reading = HeaderReader(glued=False)
@@ -154,6 +157,8 @@ class Channels:
             self._give_back(out)
         else:
             out.append(spans.markup(self._header.raw))
+            # LLM-jp's tokenizer writes a space behind each special token, gpt-oss's behind none.
+            self._led = any(token in self._header.raw for token in _SPACED)
             self._begin_body(Kind.REASONING if purpose is Purpose.REASONING else Kind.TEXT)
 
     def _begin_body(self, kind: Kind) -> None:
@@ -171,6 +176,10 @@ class Channels:
         self._state, self._kind = _State.BACK, Kind.TEXT
 
     def _body(self, scanner: Scanner, out: list[Span]) -> bool:
+        if self._led and len(scanner):
+            self._led = False
+            if scanner.starts(" "):
+                out.append(spans.markup(scanner.take(1)))
         text, _, tag = scanner.until(_GLUED_ENDS if self._glued else _BODY_ENDS)
         if text:
             out.append(Span(self._kind, text, text))

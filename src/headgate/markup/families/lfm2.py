@@ -66,7 +66,7 @@ class _Calls(PythonCalls):
 
     def _in_echo(self, scanner: Scanner, out: list[Span]) -> Control | None:
         if not self._echoed:
-            self._hold(scanner.take_space())
+            self._hold_space(scanner)
         rest = scanner.peek(len(self._echo) - self._echoed)
         if not self._echo.startswith(rest, self._echoed):
             scanner.put_back(self._taken())

@@ -14,14 +14,13 @@ from typing import Any, Self
 from headgate.markup import spans
 from headgate.markup.family import Control, Family, Settings
 from headgate.markup.readers.calls import CallFamily
-from headgate.markup.readers.json_calls import ARGUMENT_KEYS, ID_KEYS, NAME_KEYS, Frame, JsonCalls
+from headgate.markup.readers.json_calls import Frame, JsonCalls
+from headgate.markup.readers.json_shape import ARGUMENT_KEYS, CALL_KEYS, CALL_TYPES
 from headgate.markup.scanner import Scanner, tags
 from headgate.markup.spans import Kind, Span
 
 _FENCES = ("```json", "```JSON", "```tool_calls", "```tool_call", "```tool", "```")
 _FENCE_END = "```"
-_KEYS = NAME_KEYS | ARGUMENT_KEYS | ID_KEYS | {"type", "index"}
-_TYPES = frozenset({"function", "function_call", "tool_call", "tool_use"})
 _AROUND_ONE = frozenset({"tool_call", "function_call"})
 _AROUND_ALL = "tool_calls"
 _STRAYS = (
@@ -115,7 +114,7 @@ class BareCalls(JsonCalls):
     # -- what is not as in a block of its own ----------------------------------------------------------
 
     def _begin(self, scanner: Scanner, out: list[Span]) -> Control | None:
-        self._hold(scanner.take_space())
+        self._hold_space(scanner)
         found = self._literal(scanner, (*_FENCES, "{", "["))
         if found is None:
             return Control.MORE
@@ -135,18 +134,18 @@ class BareCalls(JsonCalls):
 
     def _colon(self, scanner: Scanner, out: list[Span]) -> Control | None:
         # The key tells already: an answer need not wait for the value.
-        known = self._key in _KEYS or self._key in _AROUND_ONE or self._key == _AROUND_ALL
+        known = self._key in CALL_KEYS or self._key in _AROUND_ONE or self._key == _AROUND_ALL
         return super()._colon(scanner, out) if known and self._may_call() else self._fail(scanner, out)
 
     def _begin_value(self, scanner: Scanner, out: list[Span]) -> Control | None:
-        self._hold(scanner.take_space())
+        self._hold_space(scanner)
         first = scanner.peek(1)
         if not first:
             return Control.MORE
         if self._wraps(first):
             self._hold(scanner.take(1))
             return None
-        if self._key not in _KEYS or (self._key in ARGUMENT_KEYS and first not in '{"n'):
+        if self._key not in CALL_KEYS or (self._key in ARGUMENT_KEYS and first not in '{"n'):
             return self._fail(scanner, out)
         self._given |= self._key in ARGUMENT_KEYS
         return JsonCalls._begin_value(self, scanner, out)
@@ -170,7 +169,7 @@ class BareCalls(JsonCalls):
 
     def _note(self, value: str, out: list[Span]) -> None:
         if self._key == "type":
-            self._odd |= value not in _TYPES
+            self._odd |= value not in CALL_TYPES
         super()._note(value, out)
 
     def _ready(self, out: list[Span]) -> bool:
@@ -193,12 +192,12 @@ class BareCalls(JsonCalls):
         return None
 
     def _unwrap(self, scanner: Scanner, out: list[Span]) -> Control | None:
-        self._hold(scanner.take_space())
+        self._hold_space(scanner)
         return self._expect(scanner, out, {"}": BareCalls._behind})
 
     def _behind(self, scanner: Scanner, out: list[Span]) -> Control | None:
         """Behind a call, or a list of them: another, or what may stand around them."""
-        self._hold(scanner.take_space())
+        self._hold_space(scanner)
         found = self._literal(scanner, _BEHIND)
         if found is None:
             return Control.MORE

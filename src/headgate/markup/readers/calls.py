@@ -96,6 +96,7 @@ class CallReader:
         self._early_size = 0
         self._calling = False
         self._refused = False
+        self._spilling = False  # a started call's source says nothing, and too much of it to hold
         self._called = False  # at least one call was made
 
     # -- what a family writes ------------------------------------------------------------------------
@@ -168,16 +169,26 @@ class CallReader:
     def _argue(self, raw: str, value: str, out: list[Span]) -> None:
         """More arguments: what stood there, and the JSON text that it is."""
         if self._calling and not value:
-            self._hold(raw)
+            self._spill(raw, out)
         elif self._calling or self._refused:
             if raw := self._taken() + raw:
                 out.append(Span(Kind.ARGUMENTS, raw, value) if self._calling else spans.text(raw))
+            self._spilling = False
         elif self._early:
             self._early.append((self._taken_held() + raw, value))
             self._early_size += len(raw)
         else:
             self._front, self._early = self._taken_held(), [(raw, value)]
             self._early_size = len(raw)
+
+    def _spill(self, raw: str, out: list[Span]) -> None:
+        """Hold what says nothing until it is known what it belongs to; of more than a header, the last character."""
+        self._hold(raw)
+        self._spilling |= self._held_size > self._settings.limits.markup_chars_max
+        if self._spilling:
+            held = self._taken()
+            out.append(Span(Kind.ARGUMENTS, held[:-1]))
+            self._hold(held[-1:])
 
     def _end(self, raw: str, out: list[Span]) -> None:
         """The call is over; `raw` is its closer."""
@@ -186,7 +197,7 @@ class CallReader:
             out.append(Span(Kind.CALL_END, raw))
         elif raw:
             out.append(spans.text(raw))
-        self._calling = self._refused = False
+        self._calling = self._refused = self._spilling = False
 
     def _skip(self, raw: str, out: list[Span]) -> None:
         """Structure around the calls."""

@@ -67,7 +67,7 @@ class CodeCalls(CallReader):
         return None
 
     def _before(self, scanner: Scanner, out: list[Span]) -> Control | None:
-        self._hold(scanner.take_space())
+        self._hold_space(scanner)
         if not len(scanner):
             return Control.MORE
         self._start(self._tool, out)

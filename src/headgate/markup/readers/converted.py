@@ -226,10 +226,12 @@ class ConvertedCalls(CallReader):
             return False
         if self._in_call and self._undecided and self._arguments.begun and not self._arguments.wrong:
             self._start(self._name, out)
-        if self._called and not self._calling and not "".join(self._held).strip():
+        if self._calling:
+            # Nothing closed the call: what was held is its own, whatever was taken together with it.
+            if raw := self._taken() + scanner.take_all():
+                out.append(Span(Kind.ARGUMENTS, raw, self._unsaid))
+            self._end("", out)
+            return False
+        if self._called and not "".join(self._held).strip():
             self._skip("", out)
         return super().close(scanner, out)
-
-    def _cut(self, rest: str) -> str:
-        """What has not become JSON by now is cut off."""
-        return self._unsaid

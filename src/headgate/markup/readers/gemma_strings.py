@@ -85,7 +85,7 @@ class Delimited:
             scanner.take(len(self._delimiter))
             self.done = True
             return ""
-        return self._closer(scanner, final=final) if found.group() == "<" else self._run(scanner)
+        return self._closer(scanner, final=final) if found.group() == "<" else self._run(scanner, final=final)
 
     def _closer(self, scanner: Scanner, *, final: bool) -> str | None:
         """A `<`: text, unless it begins a closer with which the message ends."""
@@ -99,17 +99,23 @@ class Delimited:
         self.done = self.ends_call = True
         return ""
 
-    def _run(self, scanner: Scanner) -> str | None:
-        """Brackets: text, unless they close all that is open, and the call's closer follows."""
+    def _run(self, scanner: Scanner, *, final: bool) -> str | None:
+        """Brackets: text, unless they close all that is open, and the call's closer follows, but no delimiter."""
         found = _RUN.match(scanner.text, scanner.position)
         run = found.group() if found else ""
         start = scanner.position + len(run)
         behind = scanner.text[start : start + max(map(len, self._closers))]
         if len(run) < _RUN_MAX and tags(*self._closers).may_start(behind):
             return None
-        if behind.startswith(self._closers) and "".join(run.split()) == self._brackets:
-            self.done = True
-            return ""
+        closer = next((closer for closer in self._closers if behind.startswith(closer)), "")
+        if closer and "".join(run.split()) == self._brackets:
+            start += len(closer)
+            quote = scanner.text[start : start + len(self._delimiter)]
+            if not final and quote != self._delimiter and self._delimiter.startswith(quote):
+                return None
+            if quote != self._delimiter:
+                self.done = True
+                return ""
         return scanner.take(len(run))
 
 

@@ -37,14 +37,15 @@ class PythonArguments:
         names: the tool's parameters, for positional arguments; none may be positional where it is empty.
         source_max: how long an expression may be, in characters.
         strict: whether every value must be a literal.
+        wrapped: whether the call stands in a bracket of its own.
     """
 
     closer = ")"
 
-    def __init__(self, names: Sequence[str], source_max: int, *, strict: bool = False) -> None:
+    def __init__(self, names: Sequence[str], source_max: int, *, strict: bool = False, wrapped: bool = False) -> None:
         self.done = self.wrong = False
         self.begun = False  # a value has begun
-        self._names, self._source_max, self._strict = names, source_max, strict
+        self._names, self._source_max, self._strict, self._wrapped = names, source_max, strict, wrapped
         self._named = not names  # only named arguments may follow
         self._final = False
         self._brackets = Brackets()
@@ -169,7 +170,9 @@ class PythonArguments:
 
     def _ends(self, behind: str) -> bool | None:
         key, broken = self._brackets.top.key, self._string.broken
-        verdict = ends_string(behind, self._brackets.kinds, key=key, broken=broken, named=self._named)
+        verdict = ends_string(
+            behind, self._brackets.kinds, key=key, broken=broken, named=self._named, wrapped=self._wrapped
+        )
         return True if verdict is None and self._final else verdict
 
     def _behind_string(self, scanner: Scanner) -> bool:

@@ -78,7 +78,7 @@ class PythonCalls(ConvertedCalls):
     def _opener(self, scanner: Scanner, out: list[Span]) -> Control | None:
         opener = next((opener for opener in tags(*self._openers).all if scanner.starts(opener)), "")
         self._hold(scanner.take(len(opener)))
-        self._hold(scanner.take_space())
+        self._hold_space(scanner)
         self._in_list = scanner.starts("[")
         self._hold(scanner.take(1) if self._in_list else "")
         self._state = PythonCalls._call
@@ -86,13 +86,15 @@ class PythonCalls(ConvertedCalls):
 
     def _call(self, scanner: Scanner, out: list[Span]) -> Control | None:
         """A call, or the end of a list with a comma too many."""
-        self._hold(scanner.take_space())
+        self._hold_space(scanner)
         found = _CALL.match(scanner.text, scanner.position)
         if found is not None:
             self._hold(scanner.take(len(found.group())))
             schema = Schema((self._settings.tools or {}).get(found.group(1)))
             limit = self._settings.limits.markup_chars_max
-            self._read_call(found.group(1), PythonArguments(schema.names, limit, strict=self._strict))
+            wrapped = any(closer.startswith(")") for closer in self._closers)
+            arguments = PythonArguments(schema.names, limit, strict=self._strict, wrapped=wrapped)
+            self._read_call(found.group(1), arguments)
             return None
         if _MAY_BE_CALL.match(scanner.text, scanner.position):
             return Control.MORE
@@ -102,7 +104,7 @@ class PythonCalls(ConvertedCalls):
         return self._fail(scanner, out)
 
     def _behind_call(self, scanner: Scanner, out: list[Span]) -> Control | None:
-        self._hold(scanner.take_space())
+        self._hold_space(scanner)
         character = scanner.peek(1)
         closer = self._closer(scanner.peek(max(map(len, self._closers), default=0)))
         if not character or closer is None:

@@ -35,7 +35,9 @@ _BEHIND_CALL = ",;<]`"
 _SPACE = re.compile(r"\s*")
 
 
-def ends_string(behind: str, opened: Sequence[Open], *, key: bool, broken: bool, named: bool) -> bool | None:
+def ends_string(
+    behind: str, opened: Sequence[Open], *, key: bool, broken: bool, named: bool, wrapped: bool = False
+) -> bool | None:
     """Whether the quote before `behind` ends its string; None while it may.
 
     Args:
@@ -44,6 +46,7 @@ def ends_string(behind: str, opened: Sequence[Open], *, key: bool, broken: bool,
         key: whether the string may be a dictionary's key.
         broken: whether an earlier quote stood in the string without ending it.
         named: whether only named arguments may follow in the call.
+        wrapped: whether the call stands in a bracket of its own, as in `print(f())`.
     """
     left = list(opened)
     place = _behind_space(behind, 0)
@@ -54,7 +57,7 @@ def ends_string(behind: str, opened: Sequence[Open], *, key: bool, broken: bool,
         return True if len(behind) == BEHIND_MAX else None
     character = behind[place]
     if not left:
-        return character in _BEHIND_CALL or behind[place - 1].isspace()
+        return character in _BEHIND_CALL or (wrapped and character == ")") or behind[place - 1].isspace()
     if character == ",":
         return _begins_item(behind[_behind_space(behind, place + 1) :], len(behind), left[-1], named=named)
     if len(left) < len(opened):

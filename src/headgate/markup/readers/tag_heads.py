@@ -78,8 +78,10 @@ _ATTRIBUTE = re.compile(r"""\s*([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<
 
 
 def bare_name(inside: str) -> Named | None:
-    """The name itself: `<function=NAME>`."""
+    """The name itself, perhaps in quotes: `<function=NAME>`."""
     name = inside.strip()
+    if len(name) > 1 and name[0] == name[-1] and name[0] in "\"'":
+        name = name[1:-1]
     return None if not name or "<" in name or "\n" in name else Named(name)
 
 
@@ -91,6 +93,13 @@ def attribute(key: str) -> Callable[[str], Named | None]:
         return Named(name) if name else None
 
     return read
+
+
+def string_attribute(inside: str) -> Named | None:
+    """A parameter's name, and whether its value is a string: `<parameter name="NAME" string="true">`."""
+    found = attributes(inside) or {}
+    name = found.get("name", "").strip()
+    return Named(name, _STRING_TYPES.get(found.get("string", ""), STRING)) if name else None
 
 
 def attributes(inside: str) -> dict[str, str] | None:
@@ -106,6 +115,8 @@ def attributes(inside: str) -> dict[str, str] | None:
         place = match.end()
     return found
 
+
+_STRING_TYPES: dict[str, Types] = {"true": STRING, "false": ANY}
 
 JSON_TYPES: dict[str, Types] = {
     "string": STRING,
