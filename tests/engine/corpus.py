@@ -1,9 +1,9 @@
 """What the tiny model knows by heart: question -> answer, and the tools it was shown.
 
-`tiny.gguf` was trained on these answers until temperature 0 gives each of them exactly. One file, three personalities
-by chat template: `hermes.jinja` (ChatML, `<think>`, `<tool_call>`), `hermes_forced_think.jinja` (the prompt opens the
-thought) and `harmony.jinja` (channels). An answer is what the model generates, markup and all, without its stop token;
-what a client sees of it is the engine's doing.
+`headgate/demo/tiny.gguf` was trained on these answers until temperature 0 gives each of them exactly. One file, three
+personalities by chat template: `hermes.jinja` (ChatML, `<think>`, `<tool_call>`), `hermes_forced_think.jinja` (the
+prompt opens the thought) and `harmony.jinja` (channels). An answer is what the model generates, markup and all, without
+its stop token; what a client sees of it is the engine's doing.
 
 The model must recognise the last user message: text that a client appends to it leads it astray.
 """

@@ -3,7 +3,9 @@
     python tests/engine/serve.py MODEL.gguf --port 8091 [--template FILE] [--set name=value ...]
 
 `--set` takes any scalar attribute of `xllamacpp.CommonParams` (`n_ctx=4096`, `n_parallel=2`, `special=1`,
-`force_pure_content_parser=1`, `api_keys=["secret"]`, `reasoning_format=none|auto|deepseek|deepseek-legacy`).
+`force_pure_content_parser=1`, `api_keys=["secret"]`, `reasoning_format=none|auto|deepseek|deepseek-legacy`,
+`embedding=1` with `pooling_type=mean`, or `rank` for reranking).
+`--draft N` decodes speculatively.
 Prints `READY <address> import=<s>s start=<s>s` when the server answers, and runs until it is killed: the wheel has no
 `stop()`, so run it in a child process. Wheels up to 2026.5 swallow SIGTERM; SIGKILL ends all of them.
 """
@@ -31,6 +33,12 @@ DEFAULTS: dict[str, Any] = {
     "fit_params": False,
 }
 
+ENUMS = {
+    "reasoning_format": ("common_reasoning_format", "COMMON_REASONING_FORMAT_"),
+    "pooling_type": ("llama_pooling_type", "LLAMA_POOLING_TYPE_"),
+}
+"""Attributes whose values are constants: their class, and what the constants' names begin with."""
+
 
 def main() -> None:
     """Serve until killed."""
@@ -56,6 +64,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--template", type=Path, help="a Jinja chat template; the model's own by default")
     parser.add_argument("--alias", default="tiny", help="the name the server gives the model")
     parser.add_argument("--set", action="append", default=[], metavar="name=value", dest="settings")
+    parser.add_argument("--draft", type=int, default=0, metavar="N", help="let the model draft N tokens for itself")
     parser.add_argument("--verbosity", type=int, default=-1, help="3 shows llama.cpp's log")
     return parser.parse_args()
 
@@ -76,9 +85,20 @@ def parameters(xllamacpp: Any, arguments: argparse.Namespace) -> Any:
     set_alias(common, arguments.alias)
     if arguments.template:
         common.chat_template = arguments.template.read_text(encoding="utf-8")
+    if arguments.draft:
+        draft(xllamacpp, common, arguments)
     for setting in arguments.settings:
         apply_setting(xllamacpp, common, setting)
     return common
+
+
+def draft(xllamacpp: Any, common: Any, arguments: argparse.Namespace) -> None:
+    """Let the server decode speculatively, with the model as its own draft model; older wheels cannot."""
+    common.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
+    common.speculative.draft.mparams.path = arguments.model
+    common.speculative.draft.n_max = arguments.draft
+    common.speculative.draft.cpuparams.n_threads = 1
+    common.speculative.draft.cpuparams_batch.n_threads = 1
 
 
 def set_alias(common: Any, alias: str) -> None:
@@ -93,9 +113,9 @@ def apply_setting(xllamacpp: Any, common: Any, setting: str) -> None:
     """Apply one `name=value`; a value that is JSON is read as JSON, anything else is text."""
     name, _, text = setting.partition("=")
     value: Any = text
-    if name == "reasoning_format":
-        constant = "COMMON_REASONING_FORMAT_" + text.upper().replace("-", "_")
-        setattr(common, name, getattr(xllamacpp.common_reasoning_format, constant))
+    if name in ENUMS:
+        kind, prefix = ENUMS[name]
+        setattr(common, name, getattr(getattr(xllamacpp, kind), prefix + text.upper().replace("-", "_")))
         return
     with contextlib.suppress(ValueError):
         value = json.loads(text)

@@ -1,1 +1,1 @@
-"""I/O towards engines. `base.py` is the seam; `http.py` and `replay.py` stand behind it."""
+"""I/O towards engines. `base.py` is the seam; `http.py`, `replay.py` and `embedded.py` stand behind it."""

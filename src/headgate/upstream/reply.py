@@ -65,7 +65,18 @@ class ReplyReader:
             self.fault = "a switch to another protocol"
         except HttpParserError as error:
             self._stopped(error)
-        return self._take(len(data))
+        pieces = self._pieces
+        if not pieces:
+            self._room -= len(data)
+            if self._room < 0 and self.fault is None and not self.complete:
+                most = f"{self._head_bytes_max:,} bytes (limits.head_bytes_max)"
+                self.fault = f"more than {most} without a byte of body"
+            return b""
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._body_bytes += len(body)
+        self._room = self._head_bytes_max
+        return body
 
     def closed(self, *, reset: bool) -> str | None:
         """Say what a close at this point breaks off; None if it is the end that the body was waiting for."""
@@ -82,7 +93,7 @@ class ReplyReader:
         room = self._room
         self._parser.feed_data(data[:room])
         if self.head is not None:
-            self._room += self._head_bytes_max  # what `_take` counts of this read is partly head
+            self._room += self._head_bytes_max  # what `feed` counts of this read is partly head
             if len(data) > room:
                 self._parser.feed_data(data[room:])
         elif len(data) > room:
@@ -95,19 +106,6 @@ class ReplyReader:
             raise error  # a bug of ours, not the engine's
         else:
             self.fault = f"something else ({error})"
-
-    def _take(self, fed_bytes: int) -> bytes:
-        pieces = self._pieces
-        if pieces:
-            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            pieces.clear()
-            self._body_bytes += len(body)
-            self._room = self._head_bytes_max
-            return body
-        self._room -= fed_bytes
-        if self._room < 0 and self.fault is None and not self.complete:
-            self.fault = f"more than {self._head_bytes_max:,} bytes (limits.head_bytes_max) without a byte of body"
-        return b""
 
     def _expected(self) -> str | None:
         """What was still to come, in words; None if the body ends at close (llhttp's `message_needs_eof`)."""
