@@ -16,7 +16,7 @@ from test_docs import DOCS, assert_table, row
 
 import headgate
 from headgate.events import Repair
-from headgate.explain import Effect, Folder, Kind, layout, plain
+from headgate.explain import Effect, Explainer, Folder, Kind, layout, plain
 from headgate.explain.draft import KEPT_BYTES_MAX, ends_inside_character
 from headgate.explain.effects import effects_of
 from headgate.explain.notes import NOTES
@@ -312,10 +312,30 @@ def test_the_inside_of_a_character_is_where_its_bytes_are_torn(text: str, place:
     assert ends_inside_character(data) is (data != whole_characters)
 
 
-def test_the_first_token_is_when_the_first_delta_could_be_read() -> None:
-    _, result = recorded("openai/llamacpp.harmony_pure.tool")
+def test_the_first_words_are_when_the_first_deltas_could_be_read() -> None:
+    _, result = recorded("openai/llamacpp.hermes.think")
+    measured = result.measured
 
-    assert (0.00528, 0.00874, 29) == (result.first_token_s, result.last_s, result.reads)
+    assert (3.25, 7.31, 9.25) == (measured.first_reasoning_ms, measured.first_content_ms, measured.measured_ms)
+    assert (0.00925, 26) == (result.last_s, result.reads)
+
+
+def test_the_rate_is_that_of_the_tokens_after_the_first() -> None:
+    """28 tokens, of which 27 came within the 6 ms after the first."""
+    _, result = recorded("openai/llamacpp.hermes.think")
+
+    assert 4500.0 == result.measured.measured_per_second
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("other", ['other_model "other"']), ("m", []), ("m:latest", []), (None, [])]
+)
+def test_another_model_than_was_asked_for_is_noted(asked: str | None, told: list[str]) -> None:
+    explains = Explainer(headgate.decoder(verbose=True), asked_model=asked)
+    records = explains.feed(sse(chunk({"content": "Yes"}))) + explains.close()
+
+    codes = [f"{note.code} {note.detail}" for record in records for note in record.notes]
+    assert told == [code for code in codes if code.startswith("other_model")]
 
 
 def test_the_summary_is_what_the_stream_came_to() -> None:

@@ -30,8 +30,15 @@ class Logprob(msgspec.Struct, frozen=True, gc=False):
 
 
 class Timings(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """How long the engine took, under llama-server's names. Milliseconds and tokens; absent is None.
+    """How long it took: what the engine says, and beside it what was measured here. Absent is None.
 
+    `…_n` are tokens, `…_ms` milliseconds, `…_per_second` tokens per second. The engine's own have llama-server's
+    names: `cache_n` tokens of the prompt came from its cache, `draft_n` were proposed by a draft model, of which
+    `draft_n_accepted` were right. `load_ms` and `total_ms` are Ollama's, with the loading of the model.
+
+    The last four are not the engine's: `headgate.stopwatch` counts them from the moment the request was sent, on the
+    clock of whoever reads the reply. Content is text or a tool call. `measured_ms` goes to the end of the response,
+    and `measured_per_second` is how fast tokens came after the first of them.
     Source: llama.cpp `tools/server/server-task.cpp`, `result_timings::to_json`.
     """
 
@@ -48,6 +55,10 @@ class Timings(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     draft_n_accepted: int | None = None
     load_ms: float | None = None
     total_ms: float | None = None
+    first_reasoning_ms: float | None = None
+    first_content_ms: float | None = None
+    measured_ms: float | None = None
+    measured_per_second: float | None = None
 
 
 class MessageStart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", tag="message.start"):

@@ -11,7 +11,7 @@ from headgate.auto import AutoDecoder
 from headgate.dialects.base import Decoder
 from headgate.dialects.peer_error import error_of
 from headgate.errors import stream_error
-from headgate.events import Event, Repair
+from headgate.events import Event, MessageStart, Repair
 from headgate.explain.border import Border
 from headgate.explain.cut import Cutter, Shape
 from headgate.explain.draft import Draft, ends_inside_character
@@ -22,7 +22,9 @@ from headgate.explain.payload import Entries, Payload, payload_of, shown
 from headgate.explain.tally import Tally
 from headgate.explain.told import Told
 from headgate.explain.values import Fact, Kind, Record, Summary
+from headgate.explain.words import quoted
 from headgate.framing.log import LogRecords
+from headgate.naming import is_other_model
 
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -35,12 +37,20 @@ class Explainer:
         dialect: its dialect's name, unless it is one that decides by itself.
         is_log: whether the bytes are a log that quotes records.
         knows_reads: whether each `feed` is a read as it was on the wire, so that something can be said about reads.
+        asked_model: the model that the request asked for, where that is known.
     """
 
     def __init__(
-        self, decoder: Decoder, dialect: str | None = None, *, is_log: bool = False, knows_reads: bool = False
+        self,
+        decoder: Decoder,
+        dialect: str | None = None,
+        *,
+        is_log: bool = False,
+        knows_reads: bool = False,
+        asked_model: str | None = None,
     ) -> None:
         self._decoder = decoder
+        self._asked_model = asked_model
         self._dialect = dialect
         self._knows_reads = knows_reads
         self._cutter = Cutter(Shape.LOG if is_log else Shape.READS if dialect == "text" else None)
@@ -155,7 +165,12 @@ class Explainer:
         if self._cutter.shape is Shape.READS:
             said = ((0, len(draft.raw.decode("utf-8", "ignore"))),)
         held = self._held.record(self._tally.records, said, draft.events)
-        return [*seen.notes, *held, *self._border.record(draft.events)]
+        return [*self._renamed(draft.events), *seen.notes, *held, *self._border.record(draft.events)]
+
+    def _renamed(self, events: list[Event]) -> list[tuple[str, str]]:
+        answered = [event.model for event in events if isinstance(event, MessageStart)]
+        is_other = any(is_other_model(self._asked_model, model) for model in answered)
+        return [("other_model", quoted(self._asked_model or ""))] if is_other else []
 
     def _arrival(self, draft: Draft) -> list[tuple[str, str]]:
         """What there is to say of how one record arrived."""

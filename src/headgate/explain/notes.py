@@ -42,6 +42,9 @@ NOTES: dict[str, Note] = {
     "delta_empty": Note("the delta is empty", "It carries no text; what counts stands beside it."),
     "statistics": Note("statistics: {}", "What the response cost, and how long it took; told once, at the end."),
     "fields_unread": Note("the engine's own: {}", "No part of the format; they are left out."),
+    "other_model": Note(
+        "another model answered than {}", "llama-server answers with the model that it has, whatever it was asked for."
+    ),
     "after_the_end": Note("after the end", "Nothing that follows the terminal is read."),
 }
 

@@ -28,8 +28,8 @@ def _lines(summary: Summary) -> Iterator[Line]:
     if summary.error is not None:
         text = f"{summary.error.code}: {summary.error.message}"
         yield Line("error", (Segment(text, Style.ERROR),))
-    if summary.first_token_s is not None:
-        yield _line("first token", f"after {words.milliseconds(summary.first_token_s)}")
+    if measured := words.measured(summary.measured):
+        yield _line("measured", measured)
     yield from _cost(summary)
     yield Line("repairs", tuple(_repairs(summary)))
 

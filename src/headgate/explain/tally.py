@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 
 from headgate.events import (
     Event,
@@ -15,11 +14,13 @@ from headgate.events import (
     StreamError,
     TextDelta,
     TextStart,
+    Timings,
     ToolCallDelta,
     ToolCallStart,
     Usage,
 )
 from headgate.explain.values import Choice, Summary
+from headgate.stopwatch import Stopwatch
 
 _KINDS = {TextStart: "text", ReasoningStart: "reasoning", ToolCallStart: "tool call"}
 
@@ -40,7 +41,7 @@ class Tally:
         self.records = 0
         self.size = 0
         self._last_s: float | None = None
-        self._first_token_s: float | None = None
+        self._stopwatch = Stopwatch()
         self._choices: dict[int, _Counts] = {}
         self._usage: Usage | None = None
         self._repairs: Counter[str] = Counter()
@@ -51,17 +52,18 @@ class Tally:
         self.size += size
         self._last_s = self._last_s if at_s is None else at_s
 
-    def events(self, events: Iterable[Event], at_s: float | None) -> None:
+    def events(self, events: list[Event], at_s: float | None) -> None:
         """Count the events that one record caused; `at_s` is when it was there."""
         for event in events:
-            self._event(event, at_s)
+            self._event(event)
+        if at_s is not None:
+            self._stopwatch.note(events, at_s)
 
-    def _event(self, event: Event, at_s: float | None) -> None:
+    def _event(self, event: Event) -> None:
         match event:
             case TextDelta() | ReasoningDelta() | ToolCallDelta():
                 text, kind = _delta(event)
                 self._choices[event.choice].characters[kind] += len(text)
-                self._first_token_s = at_s if self._first_token_s is None else self._first_token_s
             case TextStart() | ReasoningStart() | ToolCallStart():
                 self._choices[event.choice].blocks[_KINDS[type(event)]] += 1
             case Repair():
@@ -86,7 +88,7 @@ class Tally:
             reads=reads,
             size=self.size,
             last_s=self._last_s,
-            first_token_s=self._first_token_s,
+            measured=Timings() if self._last_s is None else self._stopwatch.measured(self._last_s),
             choices=tuple(_choice(number, counts) for number, counts in sorted(self._choices.items())),
             usage=self._usage,
             repairs=dict(self._repairs),

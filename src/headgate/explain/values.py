@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple, TypeAlias
 
-from headgate.events import Event, StreamError, Usage
+from headgate.events import Event, StreamError, Timings, Usage
 
 
 class Kind(Enum):
@@ -95,7 +95,8 @@ class Choice(NamedTuple):
 class Summary(NamedTuple):
     """What the whole stream came to.
 
-    `reads` is 0 where nobody knows how the bytes arrived; `repairs` counts by code how often each was needed.
+    `reads` is 0 where nobody knows how the bytes arrived; `measured` is empty where nobody knows when;
+    `repairs` counts by code how often each was needed.
     """
 
     dialect: str | None
@@ -104,7 +105,7 @@ class Summary(NamedTuple):
     reads: int
     size: int
     last_s: float | None
-    first_token_s: float | None
+    measured: Timings
     choices: tuple[Choice, ...]
     usage: Usage | None
     repairs: dict[str, int]

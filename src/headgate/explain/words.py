@@ -20,6 +20,7 @@ from headgate.events import (
     Usage,
 )
 from headgate.explain.values import Effect
+from headgate.stopwatch import MEASURED
 
 QUOTED_CHARS = 72
 _ERROR_CHARS = 400
@@ -107,9 +108,17 @@ def usage(usage: Usage) -> str:
 
 
 def timings(timings: Timings) -> list[tuple[str, str]]:
-    """Every timing that was told: its name, and its value with the unit."""
-    told = [(name, getattr(timings, name)) for name in timings.__struct_fields__]
+    """Every timing that the engine told: its name, and its value with the unit."""
+    told = [(name, getattr(timings, name)) for name in timings.__struct_fields__ if name not in MEASURED]
     return [(name, f"{number(value)} {_unit(name)}") for name, value in told if value is not None]
+
+
+def measured(timings: Timings) -> str:
+    """When the first words came, and how fast the others, as the recording's clock has it."""
+    first = (("reasoning", timings.first_reasoning_ms), ("content", timings.first_content_ms))
+    told = [f"first {what} after {milliseconds(at_ms / 1000)}" for what, at_ms in first if at_ms is not None]
+    speed = timings.measured_per_second
+    return ", ".join([*told, *([f"then {number(speed)} tokens/s"] if speed is not None else [])])
 
 
 def _unit(name: str) -> str:

@@ -1,0 +1,138 @@
+"""When a response's events came -> how long it took, beside what the engine says of it.
+
+Strategy: whoever has a clock tells when each batch of events came. Only two moments are kept, the first reasoning and
+the first content, and all else is worked out at the end, where the usage is. So the deltas in between need not be shown
+here, which is what lets them take the shortcut (`headgate.shortcut`).
+Spec: ours (`docs/events.md`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from headgate.events import (
+    BlockEnd,
+    Event,
+    MessageEnd,
+    ReasoningStart,
+    Repair,
+    StreamError,
+    TextStart,
+    Timings,
+    ToolCallStart,
+    Usage,
+)
+
+Measure = Callable[[list[Event]], list[Event]]
+"""Takes a batch of events at the moment at which it came, and returns it with what was measured."""
+
+MEASURED = ("first_reasoning_ms", "first_content_ms", "measured_ms", "measured_per_second")
+"""The fields of `Timings` that are measured here."""
+
+_TOKENS_MAX = 2**53
+"""What counts as a number of tokens; engines may write anything, and what is larger is no exact float."""
+
+_MOVED = "reasoning_unopened"
+_MARKS = frozenset({ReasoningStart, TextStart, ToolCallStart, BlockEnd, Repair, Usage, MessageEnd, StreamError})
+_Start = ReasoningStart | TextStart | ToolCallStart
+
+
+class Stopwatch:
+    """Measures one response.
+
+    Args:
+        sent_s: when the request was sent, in seconds on any clock that never goes back; `start` sets it anew. Every
+            other time that it is given is on the same clock.
+    """
+
+    def __init__(self, sent_s: float = 0.0) -> None:
+        self._sent_s = sent_s
+        self._reasoning_s: float | None = None
+        self._content_s: float | None = None
+        self._content: tuple[int, int] | None = None  # the choice and the block of the first content
+        self._first: tuple[int, int] | None = None  # those of the first words of any kind
+        self._came_whole = False  # whether these came in one piece, so that they say nothing about speed
+        self._ended_s: float | None = None
+        self._tokens: int | None = None
+
+    def start(self, sent_s: float) -> None:
+        """The request is sent."""
+        self._sent_s = sent_s
+
+    def note(self, events: list[Event], now_s: float) -> list[Event]:
+        """Take a batch of events that came at `now_s`; return it with what was measured in its usage.
+
+        Where the engine told no usage, one that holds nothing else goes before the response's end. Batches of nothing
+        but deltas need not be given.
+        """
+        marks = [event for event in events if type(event) in _MARKS]
+        if not marks:
+            return events
+        for event in marks:
+            self._mark(event, now_s)
+        if self._ended_s is None and any(isinstance(event, Usage | MessageEnd | StreamError) for event in marks):
+            return self._ended(events, now_s)
+        return events
+
+    def measured(self, now_s: float) -> Timings:
+        """What was measured, and nothing else; until the response's end, of what there is by `now_s`."""
+        ended_s = now_s if self._ended_s is None else self._ended_s
+        return Timings(
+            first_reasoning_ms=self._since_sent_ms(self._reasoning_s),
+            first_content_ms=self._since_sent_ms(self._content_s),
+            measured_ms=self._since_sent_ms(ended_s),
+            measured_per_second=None if self._ended_s is None else self._per_second(self._ended_s),
+        )
+
+    def _mark(self, event: Event, now_s: float) -> None:
+        match event:
+            case ReasoningStart() | TextStart() | ToolCallStart():
+                self._begins(event, now_s)
+            case BlockEnd() if (event.choice, event.index) == self._first:
+                self._came_whole = now_s == self._first_s
+            case Repair(code=code) if code == _MOVED and (event.choice, event.index) == self._content:
+                # What seemed to be content was the thought; only the closing tag told.
+                self._reasoning_s = self._content_s if self._reasoning_s is None else self._reasoning_s
+                self._content_s = self._content = None
+            case _:
+                pass
+
+    def _begins(self, event: _Start, now_s: float) -> None:
+        block = event.choice, event.index
+        self._first = self._first or block
+        if isinstance(event, ReasoningStart):
+            self._reasoning_s = now_s if self._reasoning_s is None else self._reasoning_s
+        elif self._content_s is None:
+            self._content_s, self._content = now_s, block
+
+    def _ended(self, events: Sequence[Event], now_s: float) -> list[Event]:
+        self._ended_s = now_s
+        place = next(place for place, event in enumerate(events) if isinstance(event, Usage | MessageEnd | StreamError))
+        found = events[place]
+        usage, rest = (found, events[place + 1 :]) if isinstance(found, Usage) else (Usage(), events[place:])
+        told = usage.timings or Timings()
+        self._tokens = told.predicted_n if usage.output_tokens is None else usage.output_tokens
+        timings = _beside(told, self.measured(now_s))
+        return [*events[:place], msgspec.structs.replace(usage, timings=timings), *rest]
+
+    @property
+    def _first_s(self) -> float | None:
+        known = [at_s for at_s in (self._reasoning_s, self._content_s) if at_s is not None]
+        return min(known, default=None)
+
+    def _since_sent_ms(self, at_s: float | None) -> float | None:
+        return None if at_s is None else round((at_s - self._sent_s) * 1000, 3)
+
+    def _per_second(self, ended_s: float) -> float | None:
+        """How fast tokens came after the first, with which the time began."""
+        first_s, tokens = self._first_s, self._tokens or 0
+        if first_s is None or self._came_whole or ended_s <= first_s or not 1 < tokens < _TOKENS_MAX:
+            return None
+        return round((tokens - 1) / (ended_s - first_s), 3)
+
+
+def _beside(told: Timings, measured: Timings) -> Timings:
+    """The engine's own timings, with ours in their own fields; another gateway's in those give way."""
+    return msgspec.structs.replace(told, **{name: getattr(measured, name) for name in MEASURED})
