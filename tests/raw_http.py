@@ -94,7 +94,7 @@ class Client:
             size = int(await self.reader.readline(), 16)
             return (await self.reader.readexactly(size + 2))[:-2]
 
-    async def is_closed(self, within_s: float = 1.0) -> bool:
+    async def is_closed(self, within_s: float = WITHIN_S) -> bool:
         """Whether the other side closes, with nothing more to say."""
         try:
             async with asyncio.timeout(within_s):

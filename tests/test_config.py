@@ -11,7 +11,10 @@ from test_layers import MODULES
 
 from headgate import config
 
-PUBLIC = "HOST PORT Config Extra UpstreamConfig check_door read_toml request_headers unique upstream_from_flag".split()
+PUBLIC = (
+    "HOST PORT ClientConfig Config EmbeddedConfig Extra UpstreamConfig check_door read_toml request_headers unique "
+    "upstream_from_flag"
+).split()
 PARTS = [name for name in MODULES if name == "headgate.config" or name.startswith("headgate.config.")]
 
 

@@ -59,10 +59,10 @@ def test_credentials_in_a_url_are_refused_and_not_repeated() -> None:
             "headgate.toml: two upstreams are called 'x'. Give one of them another name.",
         ),
         (
-            b'[[upstream]]\nurl = "http://h\xc3\xbc:80"',
+            b'[[upstream]]\nurl = "http://h!:80"',
             (
                 "headgate.toml:2: upstream[0].url: expected a host of letters, digits and . _ : -, or a name beside "
-                "it, got 'http://h\u00fc:80'."
+                "it, got 'http://h!:80'."
             ),
         ),
         (
@@ -112,7 +112,32 @@ def test_a_url_that_is_none_is_refused_where_it_stands(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://a/", "https://*.a", "*", "null", "https://A", "https://ü", "https://a?", "a"]
+    ("url", "what"),
+    [
+        ("http://h?key=sesame", "a query"),
+        ("http://h/v1?", "a query"),
+        ("http://h/#sesame", "a fragment"),
+        ("http://h#a?b", "a fragment"),
+        ("http://h/a b", "a space or a character beyond visible ASCII"),
+        (" http://h", "a space or a character beyond visible ASCII"),
+        ("http://h\u00fc:80", "a space or a character beyond visible ASCII"),
+        ("http://h\\n", "a space or a character beyond visible ASCII"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("toml", "key"), [('[[upstream]]\nurl = "{}"', "upstream[0].url"), ('[server]\nlook = ["{}"]', "server.look[0]")]
+)
+def test_a_url_that_no_path_can_be_joined_to_is_refused_where_it_stands(
+    toml: str, key: str, url: str, what: str
+) -> None:
+    """It is not shown: a query may hold a key."""
+    expected = f"headgate.toml:2: {key}: the URL holds {what}. Leave it out."
+
+    assert expected == fault(toml.format(url).encode())
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://a/", "https://*.a", "*", "null", "https://A", "https://ü", "https://a?", "https://", "a"]
 )
 def test_an_origin_that_no_browser_sends_is_refused_where_it_stands(origin: str) -> None:
     """The gateway would refuse some of them too, but without a line; others would never be let in."""
@@ -122,7 +147,9 @@ def test_an_origin_that_no_browser_sends_is_refused_where_it_stands(origin: str)
     ) == fault(f'[server]\ncors_origins = ["{origin}"]'.encode())
 
 
-@pytest.mark.parametrize("origin", ["https://a", "http://localhost:3000", "http://[::1]:80", "app://obsidian.md"])
+@pytest.mark.parametrize(
+    "origin", ["https://a", "http://localhost:3000", "http://[::1]:80", "app://obsidian.md", "file://"]
+)
 def test_an_origin_is_taken_as_browsers_send_it(origin: str) -> None:
     assert (origin,) == read_toml(f'[server]\ncors_origins = ["{origin}"]'.encode(), "headgate.toml").cors_origins
 

@@ -99,7 +99,7 @@ def test_markup_may_be_one_word(markup: str) -> None:
     ("toml", "message"),
     [
         (b"[sever]", "headgate.toml:1: sever: there is no such key. Did you mean server?"),
-        (b"zzz = 1", "headgate.toml:1: zzz: there is no such key. There are server, aliases, upstream."),
+        (b"zzz = 1", "headgate.toml:1: zzz: there is no such key. There are server, aliases, client, upstream."),
         (b"[server]\nprot = 1", "headgate.toml:2: server.prot: there is no such key. Did you mean port?"),
         (
             b'[[upstream]]\nurl = "http://x"\n[[upstream]]\nurl = "http://y"\nmodel = ["m"]',

@@ -68,7 +68,7 @@ def test_the_starter_is_a_configuration_with_its_comments_and_without() -> None:
     table = tomllib.loads("\n".join(bare))
 
     assert () == read_toml(STARTER.encode(), "headgate.toml").upstreams
-    assert {"server", "aliases", "upstream"} == set(msgspec.to_builtins(msgspec.convert(table, FileTables)))
+    assert {"server", "aliases", "client", "upstream"} == set(msgspec.to_builtins(msgspec.convert(table, FileTables)))
 
 
 def test_the_starter_names_every_key() -> None:

@@ -21,7 +21,7 @@ from headgate.upstream.http import HttpUpstream
 Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 Way: TypeAlias = Callable[[Client], None]
 
-PROMPT_S = 1.0
+PROMPT_S = 5.0
 """What counts as at once on a busy machine."""
 
 BEGUN = sse(chunk({"role": "assistant", "content": "Hel"}))

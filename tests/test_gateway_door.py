@@ -163,7 +163,10 @@ def test_two_origins_are_forbidden_even_if_both_are_listed() -> None:
     assert "forbidden" == refusal(door(cors_origins=(PAGE,)).origin, [*pairs(origin=PAGE), *pairs(Origin=PAGE)])
 
 
-@pytest.mark.parametrize("origin", ["*", "null", "", "https://*.example", "https://chat.example/", "chat.example", "é"])
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "null", "", "https://*.example", "https://chat.example/", "chat.example", "https://", "https://Chat", "é"],
+)
 def test_an_origin_that_no_browser_sends_is_a_configuration_error(origin: str) -> None:
     with pytest.raises(ConfigError, match="cors_origins"):
         door(cors_origins=(origin,))

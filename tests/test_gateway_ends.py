@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import pytest
-from raw_http import Client, Reply, answers, connected, error_of, gateway
+from raw_http import WITHIN_S, Client, Reply, answers, chat_body, connected, error_of, gateway, served
 
+from headgate.config import Config, UpstreamConfig
+from headgate.dialects import dialect
+from headgate.gateway import create_app
+from headgate.gateway.asgi import Headers
+from headgate.gateway.engines import Engine
+from headgate.gateway.exchange import Exchange
+from headgate.gateway.plan import plan
+from headgate.gateway.ticker import Ticker
 from headgate.limits import Limits
+from headgate.markup import families_named
+from headgate.surfaces import surface
 from headgate.testing.fake_engine import (
     CUT,
     HANG,
+    FakeEngine,
     Step,
     chunk,
     head,
@@ -22,6 +34,7 @@ from headgate.testing.fake_engine import (
     streamed,
     until_close,
 )
+from headgate.upstream.http import HttpUpstream
 
 Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -102,23 +115,28 @@ def test_an_engine_that_breaks_after_its_end_harms_nobody() -> None:
 def test_a_client_has_its_reply_before_the_engines_body_ends_and_the_connection_serves_again(*, stream: bool) -> None:
     async def main() -> None:
         go_on = asyncio.Event()
-        async with gateway(streamed(said("Hello"), go_on)) as (engine, client):
-            assert 200 == (await client.chat(stream=stream)).status  # while the engine still holds its body open
-            go_on.set()
-            await asyncio.sleep(0.05)
-            assert 200 == (await client.chat(stream=stream)).status
+        async with FakeEngine(streamed(said("Hello"), go_on)) as engine:
+            upstream = HttpUpstream("u", engine.url)
+            config = Config(upstreams=(UpstreamConfig(name="u", url=engine.url),))
+            async with served(create_app(config, upstreams={"u": upstream})) as url, connected(url) as client:
+                assert 200 == (await client.chat(stream=stream)).status  # while the engine still holds its body open
+                go_on.set()
+                async with asyncio.timeout(WITHIN_S):
+                    while "0 in use" not in repr(upstream):  # noqa: ASYNC110
+                        await asyncio.sleep(0.005)
+                assert 200 == (await client.chat(stream=stream)).status
 
-            assert 1 == engine.connections
+                assert 1 == engine.connections
 
     asyncio.run(main())
 
 
 def test_an_engine_that_goes_on_after_its_end_is_left() -> None:
     async def main() -> None:
-        more: list[Step] = [step for _ in range(50) for step in (b": more\n\n", 0.02)]
+        more: list[Step] = [step for _ in range(2000) for step in (b": more\n\n", 0.02)]
         async with gateway(streamed(said("Hello"), *more), limits=Limits(after_finish_s=0.1)) as (engine, client):
             assert "Hello" == (await client.chat()).text()
-            await engine.left(0.8)
+            await engine.left(WITHIN_S)
 
     asyncio.run(main())
 
@@ -215,7 +233,7 @@ def test_a_client_that_reads_nothing_is_given_up(run: Run) -> None:
         async with gateway(streamed(*endless), limits=Limits(write_stall_s=0.2)) as (engine, client):
             client.send_chat()
             await client.head()
-            await engine.left(5.0)
+            await engine.left(WITHIN_S)
 
             async with connected(client.url) as other:  # nobody else is harmed
                 engine.answer = streamed(said("ok"))
@@ -226,7 +244,7 @@ def test_a_client_that_reads_nothing_is_given_up(run: Run) -> None:
 
 def test_a_paused_engine_is_not_taken_for_a_silent_one() -> None:
     """While the client holds everything up neither the engine's deadlines nor keep-alives run."""
-    limits = Limits(idle_s=0.1, after_finish_s=0.1, keepalive_s=0.1)
+    limits = Limits(idle_s=0.4, after_finish_s=0.4, keepalive_s=0.4)
     texts = ["x" * 8000] * 2000
 
     async def main() -> None:
@@ -236,10 +254,67 @@ def test_a_paused_engine_is_not_taken_for_a_silent_one() -> None:
         ):
             client.send_chat()
             await client.head()
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.9)
             reply = Reply(200, {"content-type": "text/event-stream"}, await whole_body(client), ended=True)
 
             assert sum(map(len, texts)) == len(reply.text())
             assert b": keep-alive" not in reply.body
+
+    asyncio.run(main())
+
+
+class Noted:
+    """A lane that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.given = b""
+
+    def start(self, status: int, headers: Headers, /) -> None:
+        self.started = True
+
+    def write(self, data: bytes, /) -> None:
+        self.given += data
+
+    def end(self, *, clean: bool) -> None:
+        raise AssertionError
+
+    def cut(self) -> None:
+        raise AssertionError
+
+
+def test_a_client_that_has_just_caught_up_needs_no_keep_alive() -> None:
+    """However long it took to read: what was written to it last is on its way."""
+    nothing: Any = SimpleNamespace(pause=lambda: None, resume=lambda: None, abort=lambda: None)
+
+    def asked(*given: object) -> Any:
+        del given
+        return nothing
+
+    upstream: Any = SimpleNamespace(name="u", open=asked)
+
+    async def main() -> None:
+        limits = Limits(keepalive_s=10)
+        config = UpstreamConfig(name="u", url="http://127.0.0.1:1")
+        engine = Engine(config, upstream, dialect("openai"), families_named("off"), limits)
+        chat = surface("chat").parse("/v1/chat/completions", {}, chat_body())
+        lane, ticker = Noted(), Ticker()
+        exchange = Exchange(plan(surface("chat"), engine, chat, "m", limits), lane, limits, ticker)
+        exchange.open()
+        now_s = asyncio.get_running_loop().time()
+        exchange.head(200, [("content-type", "text/event-stream")])
+        exchange.data(sse(chunk({"content": "Hel"})))
+
+        exchange.tick(now_s)
+        exchange.pause()
+        exchange.tick(now_s + 100)
+        exchange.resume()
+        exchange.tick(now_s + 101)
+        assert b"keep-alive" not in lane.given
+        exchange.tick(now_s + 110)
+        assert b"keep-alive" not in lane.given
+        exchange.tick(now_s + 111)
+        assert 1 == lane.given.count(b"keep-alive")
+        ticker.close()
 
     asyncio.run(main())

@@ -577,11 +577,10 @@ def test_after_its_finish_an_engine_that_goes_on_is_not_waited_for() -> None:
     finished = sse(chunk({"content": "Hello"}), chunk(finish="stop"))
 
     async def play(stage: Stage) -> None:
-        async with asyncio.timeout(1.5):
-            assert "Hello" == (await stage.client.chat()).text()
+        assert "Hello" == (await stage.client.chat()).text()
         await stage.engine.left()
 
-    life(streamed(finished, *again(b": more\n\n", 0.02, 150)), play, Limits(after_finish_s=0.1))
+    life(streamed(finished, *again(b": more\n\n", 0.02, 2000)), play, Limits(after_finish_s=0.1))
 
 
 def test_a_stream_waits_for_its_first_event_no_longer_than_for_a_keep_alive() -> None:
@@ -593,7 +592,7 @@ def test_a_stream_waits_for_its_first_event_no_longer_than_for_a_keep_alive() ->
         status, _ = await stage.client.head()
 
         assert 200 == status
-        assert 0.1 <= asyncio.get_running_loop().time() - began_s < 0.6
+        assert 0.1 <= asyncio.get_running_loop().time() - began_s < WITHIN_S
         stage.client.vanish()
 
     life([HANG], play, Limits(keepalive_s=0.1))

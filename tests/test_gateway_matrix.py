@@ -6,13 +6,15 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from raw_http import Client, chat_body, connected, served
 
 from headgate.config import Config, UpstreamConfig
 from headgate.gateway import create_app
+from headgate.gateway.operations.base import Operation
+from headgate.gateway.operations.table import OPERATIONS
 from headgate.gateway.policy import MemoryPolicy
 from headgate.surfaces import surfaces
 from headgate.testing.fake_engine import Asked, FakeEngine, Script, plain, said, streamed
@@ -20,17 +22,32 @@ from headgate.testing.fake_engine import Asked, FakeEngine, Script, plain, said,
 KEY = "sk-of-the-matrix"
 PAGE, OTHER_PAGE = "https://chat.example", "https://evil.test"
 POSTED = sorted({path for one in surfaces().values() for path in one.paths})
-READ = ["/v1/models", "/v1/models/m", "/health", "/ready", "/openapi.json"]
-# What each route answers to a request that was let in: an empty object is nobody's request.
+
+
+def answered(operation: Operation) -> int:
+    """What an operation answers to an empty object, which is nobody's request, or to no body."""
+    return 400 if operation.asks else 403 if operation.action == "admin" else 200
+
+
+# What each route answers to a request that was let in. The client cannot read a reply to HEAD.
 ROUTES = {
     **{("POST", path): 400 for path in POSTED},
-    **{("GET", path): 200 for path in READ},
+    **{
+        (method, operation.path.replace("{id}", "m").replace("{digest}", "sha256:0")): answered(operation)
+        for operation in OPERATIONS
+        for method in operation.methods
+        if method != "HEAD"
+    },
+    ("GET", "/openapi.json"): 200,
     ("GET", POSTED[0]): 405,
     ("POST", "/health"): 405,
     ("GET", "/nothing"): 404,
+    ("GET", "/api/nothing"): 404,
     ("POST", "/v1/models/"): 404,
     ("OPTIONS", "/health"): 405,
     ("DELETE", "/v1/models/m"): 405,
+    ("GET", "/api/embed"): 405,
+    ("GET", "/v1/messages/nothing"): 404,
 }
 
 # What answers without a key, and then names no engine.
@@ -61,7 +78,7 @@ class Case(NamedTuple):
         given = {"host": self.host, "origin": self.origin, "sec_fetch_site": self.site, "content_type": self.kind}
         return {name: value for name, value in given.items() if value is not None} | self.key
 
-    def expected(self) -> int:
+    def turned_away(self) -> int | None:
         """The rules, once more, in the order in which they are told."""
         page = self.origin is not None or self.site in {"same-site", "cross-site"}
         if "evil.test" in self.host:
@@ -72,10 +89,27 @@ class Case(NamedTuple):
             return 401
         if page and self.method != "GET" and self.kind != "application/json":
             return 415
-        return ROUTES[self.method, self.path]
+        return None
+
+    def expected(self) -> int:
+        return self.turned_away() or ROUTES[self.method, self.path]
+
+    def is_let_in(self) -> bool:
+        return self.turned_away() is None and ROUTES[self.method, self.path] not in {404, 405}
 
     def has_key(self) -> bool:
         return KEY in {value.removeprefix("Bearer ") for value in self.key.values()}
+
+
+def check_envelope(path: str, told: Any) -> None:
+    """Each API's clients are told an error in its form."""
+    if path == "/" or path.startswith("/api/"):
+        assert {"error": str} == {name: type(value) for name, value in told.items()}
+    elif path.startswith("/v1/messages"):
+        assert "error" == told["type"]
+        assert {"type", "message"} <= set(told["error"])
+    else:
+        assert {"message", "type", "code", "param"} == set(told["error"])
 
 
 def engine(asked: Asked) -> Script:
@@ -112,13 +146,13 @@ def test_every_combination_is_answered_by_the_rules_and_by_nothing_else(method: 
                 assert allowed == reply.headers.get("access-control-allow-origin"), case
                 assert ("Bearer" if reply.status == 401 else None) == reply.headers.get("www-authenticate")
                 if reply.status >= 400 and reply.status != 503:
-                    assert {"message", "type", "code", "param"} == set(reply.json()["error"])
+                    check_envelope(path, reply.json())
                 assert KEY.encode() not in reply.body
                 if reply.status == 200 and path in OPEN:
                     assert case.has_key() == ("upstreams" in reply.json()) == (b'"u"' in reply.body), case
 
     asyncio.run(main())
-    let_in = [case for case in cases if case.expected() in {200, 400}]
+    let_in = [case for case in cases if case.is_let_in()]
     assert len(let_in) == policy.authorised == sum(policy.outcomes.values())
 
 
@@ -140,6 +174,7 @@ def test_a_preflight_is_answered_to_listed_pages_and_needs_no_key(method: str, p
                     assert (204, PAGE) == (status, headers["access-control-allow-origin"])
                     assert "authorization, content-type, x-stainless-lang" == headers["access-control-allow-headers"]
                     assert "origin" == headers["vary"]
+                    assert headers["x-request-id"].startswith("req_")
                     assert "content-length" not in headers
                     assert set() == {
                         "access-control-allow-credentials",

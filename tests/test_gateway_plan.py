@@ -33,3 +33,21 @@ def test_whole_calls_holds_a_call_until_it_is_whole(*, whole_calls: bool) -> Non
 
     assert (not whole_calls) == (b'"tool_calls"' in out)
     assert whole_calls == out.endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(
+    ("configured", "asked", "sent"),
+    [(True, b"", True), (False, b"", None), (True, b'"return_progress":false,', False)],
+)
+def test_return_progress_is_asked_for_where_it_is_configured(
+    *, configured: bool, asked: bytes, sent: bool | None
+) -> None:
+    """A client that says what it wants gets that; other engines are not asked what they do not know."""
+    config = Config(upstreams=(UpstreamConfig(name="u", url="http://127.0.0.1:9", return_progress=configured),))
+    [engine] = engines(config, {}, {}, DEFAULTS)
+    body = b'{"model":"m",' + asked + b'"messages":[{"role":"user","content":"x"}]}'
+    chat = surface("chat").parse("/v1/chat/completions", {}, body)
+
+    request = plan(surface("chat"), engine, chat, "m", DEFAULTS).request
+
+    assert sent is json.loads(request.body).get("return_progress")

@@ -7,17 +7,17 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from raw_http import Client, connected, served
+from raw_http import WITHIN_S, Client, connected, served
 
 from headgate.config import Config, UpstreamConfig
 from headgate.errors import ConfigError
 from headgate.gateway import Gateway, create_app
+from headgate.gateway.operations.table import OPERATIONS
 from headgate.limits import Limits
 from headgate.surfaces import surfaces
 from headgate.testing.fake_engine import HANG, Answer, Asked, FakeEngine, Script, chunk, plain, said, sse, streamed
@@ -150,8 +150,10 @@ def test_the_document_describes_every_path() -> None:
             document = (await client.ask("GET", "/openapi.json")).json()
 
         posted = {path for one in surfaces().values() for path in one.paths}
-        read = {"/v1/models", "/v1/models/{id}", "/health", "/ready", "/openapi.json"}
-        assert ("3.1.0", posted | read) == (document["openapi"], set(document["paths"]))
+        others = {"/openapi.json", *(operation.path for operation in OPERATIONS)}
+        assert ("3.1.0", posted | others) == (document["openapi"], set(document["paths"]))
+        assert {"/v1/models/{id}", "/health", "/api/tags", "/v1/embeddings"} < others
+        assert {"head", "post"} == set(document["paths"]["/api/blobs/{digest}"])
         assert {"messages", "model", "stream"} <= set(document["components"]["schemas"]["Body"]["properties"])
 
     asyncio.run(main())
@@ -215,11 +217,13 @@ import sys
 from headgate.config import Config, UpstreamConfig
 from headgate.gateway import create_app
 from headgate.gateway.server import listen, make_server, url_of
+from headgate.limits import Limits
 
 config = Config(upstreams=(UpstreamConfig(name="u", url=sys.argv[1], models=("m",)),), drain_s=float(sys.argv[2]))
 sockets = listen("127.0.0.1", 0)
 try:
-    make_server(create_app(config), on_start=lambda: print(url_of(sockets), flush=True)).run(sockets=sockets)
+    app = create_app(config, limits=Limits(linger_s=0.2))
+    make_server(app, on_start=lambda: print(url_of(sockets), flush=True)).run(sockets=sockets)
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -308,8 +312,8 @@ def test_a_whole_reply_that_is_not_ready_in_time_is_a_503() -> None:
 def test_a_request_whose_body_never_comes_does_not_hold_up_the_end() -> None:
     async def main() -> None:
         async with process_of([HANG], 0.2) as (process, _, client):
-            client.send("POST", "/v1/chat/completions", b"", content_length="10")
-            await asyncio.sleep(0.1)
+            client.send("POST", "/v1/chat/completions", b"", content_length="10", expect="100-continue")
+            assert 100 == (await client.head())[0]  # so that it waits for the body now
             process.process.send_signal(signal.SIGTERM)
 
             assert 503 == (await client.reply()).status
@@ -326,11 +330,9 @@ def test_a_second_signal_ends_at_once(second: signal.Signals) -> None:
             await client.head()
             process.process.send_signal(signal.SIGTERM)
             await refuses(process.url)
-            started_s = time.monotonic()
             process.process.send_signal(second)
 
-            assert 0 != await process.ended()
-            assert time.monotonic() - started_s < 2
+            assert 0 != await process.ended()  # long before the drain is over
 
     asyncio.run(main())
 
@@ -342,7 +344,7 @@ async def chunks(client: Client) -> AsyncGenerator[bytes]:
 
 async def refuses(url: str) -> None:
     """Wait until nobody is let in any more."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN_S):
         while True:
             try:
                 async with connected(url):

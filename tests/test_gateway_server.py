@@ -7,11 +7,14 @@ import socket
 from typing import Any
 
 import pytest
-from raw_http import connected, served
+from raw_http import WITHIN_S, connected, served
 
+from headgate.config import Config, UpstreamConfig
 from headgate.errors import ConfigError
+from headgate.gateway import create_app
 from headgate.gateway.lane import EXTENSION
 from headgate.gateway.server import listen, make_server, url_of
+from headgate.testing.fake_engine import FakeEngine, chunk, said, sse, streamed
 
 
 def close(sockets: list[socket.socket]) -> None:
@@ -111,6 +114,35 @@ def test_the_server_tells_when_it_has_started() -> None:
     assert ["started"] == told
 
 
+def test_a_drain_takes_as_long_as_was_configured_last() -> None:
+    """The patience of uvicorn is fixed when the server is made; a reload that gives streams more time must move it."""
+
+    async def main() -> None:
+        go_on = asyncio.Event()
+        async with FakeEngine(streamed(sse(chunk({"content": "Hel"})), go_on, said("lo"))) as engine:
+            upstreams = (UpstreamConfig(name="u", url=engine.url, models=("m",)),)
+            app, sockets = create_app(Config(upstreams=upstreams, drain_s=0)), listen("127.0.0.1", 0)
+            server = make_server(app)
+            serving = asyncio.create_task(server.serve(sockets))
+            async with connected(url_of(sockets)) as client:
+                client.send_chat()
+                await client.head()
+                await client.chunk()
+                app.reload(Config(upstreams=upstreams, drain_s=WITHIN_S))
+                server.config.timeout_graceful_shutdown = 0  # its least is a second, which a test need not wait
+                server.should_exit = True
+                assert not (await asyncio.wait({serving}, timeout=0.5))[0]
+                go_on.set()
+                last = b""
+                while piece := await client.chunk():
+                    last = piece
+
+                assert last.endswith(b"data: [DONE]\n\n")
+            await asyncio.wait_for(serving, WITHIN_S)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(("offer", "is_closed"), [(None, False), ("close_after", True)])
 def test_a_connection_is_closed_after_a_reply_only_on_request(offer: str | None, *, is_closed: bool) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -130,6 +162,6 @@ def test_a_connection_is_closed_after_a_reply_only_on_request(offer: str | None,
             reply = await client.ask("GET", "/")
 
             assert (b"ok", True) == (reply.body, reply.ended)
-            assert is_closed == await client.is_closed(0.1)
+            assert is_closed == await client.is_closed(WITHIN_S if is_closed else 0.1)
 
     asyncio.run(main())

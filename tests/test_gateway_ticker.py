@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -49,10 +50,40 @@ def test_an_engines_own_short_deadline_is_noticed_soon(name: str, *, stream: boo
             assert "upstream_timeout" == error_of(reply)["code"]
             return waited_s
 
-    # The least of three: a busy machine may add to each, and nothing can take away.
-    waited_s = min(asyncio.run(main()) for _ in range(3))
+    # The best of some: a busy machine may add to each, and nothing can take away.
+    waited_s = 0.0
+    for _ in range(20):
+        waited_s = asyncio.run(main())
+        assert SOON_S * 0.9 <= waited_s
+        if waited_s <= LATE_S:
+            return
+    pytest.fail(f"{waited_s:.3f} s in the last of 20 turns")
 
-    assert SOON_S * 0.9 <= waited_s <= LATE_S
+
+class Jumping(selectors.DefaultSelector):
+    """Has no time to wait: where others do, its clock jumps."""
+
+    now_s = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now_s += timeout or 0
+        return super().select(timeout and 0)
+
+
+class Hurried(asyncio.SelectorEventLoop):
+    """An event loop in which nothing but timers makes time pass: exact on every machine, however busy it is."""
+
+    def __init__(self) -> None:
+        self._jumping = Jumping()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now_s
+
+
+def hurry(main: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=Hurried) as runner:
+        runner.run(main)
 
 
 class Counting:
@@ -73,15 +104,16 @@ def test_who_is_patient_is_not_woken_for_who_is_not() -> None:
         hasty, patient = Counting(), Counting()
         ticker.add(patient, 600)
         ticker.add(hasty, 0.08)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.49)
 
-        assert 8 <= hasty.ticks <= 15
-        assert 0 == patient.ticks
-        await asyncio.sleep(0.3)
+        assert (24, 0) == (hasty.ticks, patient.ticks)
+        await asyncio.sleep(0.02)
         assert 1 == patient.ticks
+        await asyncio.sleep(9.5)
+        assert (500, 20) == (hasty.ticks, patient.ticks)
         ticker.close()
 
-    asyncio.run(main())
+    hurry(main())
 
 
 def test_those_who_are_as_patient_share_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +141,7 @@ def test_those_who_are_as_patient_share_one_timer(monkeypatch: pytest.MonkeyPatc
         assert 0 == len(ticker)
         assert {0} == {one.ticks for one in many}
 
-    asyncio.run(main())
+    hurry(main())
 
 
 def test_what_is_added_twice_or_never_is_discarded_quietly() -> None:
@@ -125,7 +157,7 @@ def test_what_is_added_twice_or_never_is_discarded_quietly() -> None:
         ticker.discard(one)
         assert 0 == len(ticker)
 
-    asyncio.run(main())
+    hurry(main())
 
 
 def test_a_tick_may_end_another_one() -> None:
@@ -145,7 +177,7 @@ def test_a_tick_may_end_another_one() -> None:
 
         assert 1 == sum(one.ticks for one in both)
 
-    asyncio.run(main())
+    hurry(main())
 
 
 def test_a_gateways_own_short_deadlines_are_noticed_too() -> None:

@@ -132,7 +132,11 @@ def upstreams(found: Sequence[Engine]) -> tuple[UpstreamConfig, ...]:
     for engine in found:
         count = names[engine.name] = names.get(engine.name, 0) + 1
         name = engine.name if count == 1 else f"{engine.name}-{count}"
-        ready.append(UpstreamConfig(name=name, url=engine.url, dialect=engine.dialect))
+        ready.append(
+            UpstreamConfig(
+                name=name, url=engine.url, dialect=engine.dialect, return_progress=engine.name == "llama.cpp"
+            )
+        )
     return tuple(ready)
 
 

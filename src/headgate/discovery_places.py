@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ USUAL = (
 """Where engines listen on this machine when nobody tells them otherwise."""
 
 _OLLAMA_PORT = 11434
+_is_plain = re.compile(r"(?:(?![?#@])[!-~])+").fullmatch
 
 
 class Place(NamedTuple):
@@ -32,14 +34,16 @@ class Place(NamedTuple):
 def places(environ: Mapping[str, str], look: Sequence[str] | None = None) -> list[Place]:
     """Where to look: what the environment names, then `look`, or else the usual local ports; each place once."""
     found: dict[str, Place] = {}
-    if url := environ.get("OPENAI_BASE_URL", "").strip():
-        found[_address(url)] = Place(url.rstrip("/").removesuffix("/v1"), "OPENAI_BASE_URL", named=True)
-    if host := environ.get("OLLAMA_HOST", "").strip(" \t\"'"):
-        url = ollama_url(host)
-        found.setdefault(_address(url), Place(url, "OLLAMA_HOST", named=True))
+    for variable, url in _named(environ).items():
+        found.setdefault(_address(url), Place(url.rstrip("/").removesuffix("/v1"), variable, named=True))
     for url in USUAL if look is None else look:
         found.setdefault(_address(url), Place(url.rstrip("/").removesuffix("/v1"), "look", named=look is not None))
     return [place for address, place in found.items() if address]
+
+
+def unusable(environ: Mapping[str, str]) -> list[str]:
+    """The variables that name something where nobody can look; what they hold may be a secret."""
+    return [variable for variable, url in _named(environ).items() if not _address(url)]
 
 
 def ollama_url(host: str) -> str:
@@ -72,6 +76,16 @@ def is_own(url: str, port: int) -> bool:
     return asked == port and is_loopback(parts.hostname or "")
 
 
+def _named(environ: Mapping[str, str]) -> dict[str, str]:
+    """The URLs that the environment names, by variable."""
+    named: dict[str, str] = {}
+    if url := environ.get("OPENAI_BASE_URL", "").strip():
+        named["OPENAI_BASE_URL"] = url
+    if host := environ.get("OLLAMA_HOST", "").strip(" \t\"'"):
+        named["OLLAMA_HOST"] = ollama_url(host)
+    return named
+
+
 def _split(address: str) -> tuple[str, str]:
     """Host and port; an IPv6 address may have brackets or not."""
     try:
@@ -82,7 +96,9 @@ def _split(address: str) -> tuple[str, str]:
 
 
 def _address(url: str) -> str:
-    """What two URLs of one place have in common; "" for what is no URL."""
+    """What two URLs of one place have in common; "" for what is no URL that a path can be joined to."""
+    if not _is_plain(url):
+        return ""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

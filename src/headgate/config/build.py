@@ -7,19 +7,23 @@ stands in the wrong place. The files that hold keys come through a function of t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 import msgspec
 
+from headgate.config.build_embedded import ENGINE, URL, embedded
 from headgate.config.layers import Layer, is_variable
 from headgate.config.lines import Path
-from headgate.config.schema import EXTRAS, FileTables, ServerTable, UpstreamTable
-from headgate.config.values import RECORDINGS, Config, Extra, UpstreamConfig, unique
-from headgate.dialects import dialects
+from headgate.config.schema import EXTRAS, KINDS, ClientTable, FileTables, ServerTable, UpstreamTable
+from headgate.config.values import RECORDINGS, ClientConfig, Config, Extra, UpstreamConfig, is_origin, unique
+from headgate.dialects import dialects, is_dialect
 from headgate.errors import ConfigError, UsageError
 from headgate.markup import families_named
+from headgate.messages import Spelling
+from headgate.spelling import SPELLINGS
 
 
 class SecretFile(NamedTuple):
@@ -33,16 +37,17 @@ class SecretFile(NamedTuple):
 ReadSecret = Callable[[SecretFile], str]
 """Returns the file's text, or raises `ConfigError`."""
 
-_READ_ONLY = frozenset({"text"})
-"""Dialects in which nobody can be asked."""
+_NO_CHATS = frozenset({"text", "llamacpp"})
+"""Dialects in which no engine can be asked for a chat."""
 
 _is_name = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9._:\[\]-]*").fullmatch
 _is_host = re.compile(r"[A-Za-z0-9.:\[\]_%-]+").fullmatch
-_is_origin = re.compile(r"[a-z][a-z0-9+.-]*://(?:(?![A-Z/?#@*])[!-~])+").fullmatch
+_find_strange = re.compile(r"[^!-~]|[?#]").search
+_STRANGE = {"?": "a query", "#": "a fragment"}
 
 _SAME = sorted(
     (set(UpstreamConfig.__struct_fields__) & set(UpstreamTable.__struct_fields__))
-    - {"name", "headers", "api_key", "extras", "record"}
+    - {"name", "url", "headers", "api_key", "extras", "record"}
 )
 """What a table and its value have in common."""
 
@@ -58,6 +63,7 @@ def build(tables: FileTables, layer: Layer, read_secret: ReadSecret) -> Config:
     return msgspec.structs.replace(
         building.server(tables.server),
         aliases=building.aliases(tables.aliases),
+        clients=tuple(building.client(entry, ("client", n)) for n, entry in enumerate(tables.client)),
         upstreams=unique(upstreams, _source(layer)),
     )
 
@@ -80,7 +86,7 @@ class _Building:
         if not _is_host(table.host):
             raise self._fault(("server", "host"), "expected an address or a host name", table.host)
         for n, origin in enumerate(table.cors_origins):
-            if not _is_origin(origin):
+            if not is_origin(origin):
                 words = "expected an origin such as https://app.example.com (lower case, without a path)"
                 raise self._fault(("server", "cors_origins", n), words, origin)
         for n, url in enumerate(table.look or ()):
@@ -103,29 +109,47 @@ class _Building:
                 raise ConfigError(f"{place}: expected the name of a model, got another alias. Name the model itself.")
         return aliases
 
+    def client(self, entry: ClientTable, path: Path) -> ClientConfig:
+        self._check_word(entry.reasoning or SPELLINGS[0], SPELLINGS, (*path, "reasoning"))
+        return ClientConfig(key=entry.key, reasoning=cast("Spelling | None", entry.reasoning))
+
     def upstream(self, entry: UpstreamTable, path: Path) -> UpstreamConfig:
-        address = self._address(entry.url, (*path, "url"))
+        own = embedded(entry, path, self._layer.place)
+        url = URL if own else entry.url or ""
+        address = ENGINE if own else self._address(url, (*path, "url"))
         name = address if entry.name is None else entry.name
         if not _is_name(name):
             words = "letters, digits and . _ : -"
             if entry.name is None:
-                raise self._fault((*path, "url"), f"expected a host of {words}, or a name beside it", entry.url)
+                raise self._fault((*path, "url"), f"expected a host of {words}, or a name beside it", url)
             raise self._fault((*path, "name"), f"expected {words}", name)
-        known = sorted(set(dialects()) - _READ_ONLY)
-        if entry.dialect not in known:
+        if entry.dialect in _NO_CHATS or not is_dialect(entry.dialect):
+            known = sorted(set(dialects()) - _NO_CHATS)
             raise self._fault((*path, "dialect"), f"expected one of {', '.join(known)}", entry.dialect)
         self._check_markup(entry.markup, (*path, "markup"))
+        self._check_word(entry.reasoning or SPELLINGS[0], SPELLINGS, (*path, "reasoning"))
+        self._check_word(entry.history_reasoning, SPELLINGS, (*path, "history_reasoning"))
+        self._check_word(entry.call_ids, KINDS, (*path, "call_ids"))
         if not set(entry.extras) <= set(EXTRAS):
             raise ConfigError(f'{self._layer.place((*path, "extras"))}: expected a list that may hold "timings".')
         same = {key: getattr(entry, key) for key in _SAME}
+        if own and not entry.models:
+            same["models"] = (PurePath(own.gguf).stem,)
+        same["return_progress"] = entry.return_progress or own is not None
         return UpstreamConfig(
             name=name,
+            url=url,
+            embedded=own,
             headers=tuple(entry.headers.items()),
             api_key=self._api_key(entry, path),
             record=RECORDINGS if entry.record is True else entry.record or None,
             extras=cast("tuple[Extra, ...]", entry.extras),
             **same,
         )
+
+    def _check_word(self, word: str, known: Sequence[str], path: Path) -> None:
+        if word not in known:
+            raise self._fault(path, f"expected one of {', '.join(known)}", word)
 
     def _check_markup(self, markup: str | tuple[str, ...], path: Path) -> None:
         try:
@@ -166,11 +190,14 @@ class _Building:
         return SecretFile(self._layer.place(path), name, self._layer.raw.get(path, name))
 
     def _address(self, url: str, path: Path) -> str:
-        """`host:port` of a URL; whoever connects checks the rest."""
+        """`host:port` of a URL that paths can be joined to."""
+        # What is wrong with these is never repeated: it may be a password or a key.
         if "@" in url:
-            # Never repeated: it may hold a password.
             place = self._layer.place(path)
             raise ConfigError(f"{place}: the URL holds credentials. Put them into api_key_env or headers.")
+        if strange := _find_strange(url):
+            what = _STRANGE.get(strange[0], "a space or a character beyond visible ASCII")
+            raise ConfigError(f"{self._layer.place(path)}: the URL holds {what}. Leave it out.")
         authority = _authority(url)
         if not authority:
             raise self._fault(path, "expected a URL such as http://127.0.0.1:8080", url)

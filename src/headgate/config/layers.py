@@ -15,6 +15,7 @@ from headgate.config.lines import Path, find_lines
 from headgate.errors import ConfigError
 
 FLAG = "--upstream"
+_GGUF_FLAG = "--gguf"
 
 is_variable = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 """Whether a text can be the name of an environment variable."""
@@ -100,17 +101,29 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     return sorted(name for name in environ if name.startswith(_PREFIX) and name not in known)
 
 
-def flag_layer(upstreams: Sequence[str] = (), **server: Any) -> Layer:
-    """Take what the command line says; None counts as not said. An upstream is `[DIALECT=]URL`."""
+def flag_layer(upstreams: Sequence[str | Mapping[str, Any]] = (), **server: Any) -> Layer:
+    """Take what the command line says; None counts as not said. An upstream is `[DIALECT=]URL`, or a table."""
     said = {key: value for key, value in server.items() if value is not None}
     table: dict[str, Any] = {"server": said} if said else {}
     if upstreams:
-        table["upstream"] = [_upstream(flag) for flag in upstreams]
+        table["upstream"] = [_upstream(flag) if isinstance(flag, str) else dict(flag) for flag in upstreams]
 
     def name(path: Path) -> str:
-        return f"--{path[1]}".replace("_", "-") if path[:1] == ("server",) else FLAG
+        if path[:1] == ("server",):
+            return f"--{path[1]}".replace("_", "-")
+        return _GGUF_FLAG if path[:1] == ("upstream",) and _is_embedded(table, path) else FLAG
 
-    return Layer(table, _placing(name), name)
+    def place(path: Path) -> str:
+        # The keys of an embedded engine have flags of their own.
+        key = path[2] if len(path) > 2 else "engine"
+        own = key != "engine" and _is_embedded(table, path)
+        return f"--{key}".replace("_", "-") if own else _placing(name)(path)
+
+    return Layer(table, place, name)
+
+
+def _is_embedded(table: dict[str, Any], path: Path) -> bool:
+    return len(path) > 1 and isinstance(path[1], int) and "engine" in table["upstream"][path[1]]
 
 
 def merged(layers: Sequence[Layer]) -> Layer:

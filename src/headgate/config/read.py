@@ -16,7 +16,7 @@ import msgspec
 from headgate.config.build import ReadSecret, SecretFile, build
 from headgate.config.layers import Layer, file_layer, flag_layer, merged
 from headgate.config.lines import Path
-from headgate.config.schema import FileTables, ServerTable, UpstreamTable
+from headgate.config.schema import ClientTable, FileTables, ServerTable, UpstreamTable
 from headgate.config.values import Config, UpstreamConfig
 from headgate.errors import ConfigError
 
@@ -87,12 +87,14 @@ def _no_secrets(file: SecretFile) -> str:
 
 def _misspelt(layer: Layer) -> Iterator[str]:
     yield from _unknown(layer, layer.table, FileTables, ())
-    server, entries = layer.table.get("server"), layer.table.get("upstream")
+    server = layer.table.get("server")
     if isinstance(server, dict):
         yield from _unknown(layer, server, ServerTable, ("server",))
-    for number, entry in enumerate(entries if isinstance(entries, list) else []):
-        if isinstance(entry, dict):
-            yield from _unknown(layer, entry, UpstreamTable, ("upstream", number))
+    for name, kind in (("client", ClientTable), ("upstream", UpstreamTable)):
+        entries = layer.table.get(name)
+        for number, entry in enumerate(entries if isinstance(entries, list) else []):
+            if isinstance(entry, dict):
+                yield from _unknown(layer, entry, kind, (name, number))
 
 
 def _unknown(layer: Layer, table: dict[str, Any], kind: type[msgspec.Struct], path: Path) -> Iterator[str]:

@@ -10,14 +10,22 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta
 
+from headgate.call_ids import Kind
+from headgate.config.embedded import SLOTS
 from headgate.config.values import DRAIN_S, HOST, PORT, RECORDINGS, Extra
 from headgate.limits import DEFAULTS
+from headgate.spelling import DEFAULT, SPELLINGS
 
 EXTRAS = get_args(Extra)
+KINDS = get_args(Kind)
 SCHEMA_URL = "https://json-schema.org/draft/2020-12/schema"
 
 _Text = Annotated[str, Meta(min_length=1)]
 _Seconds = Annotated[float, Meta(gt=0)]
+_SLOTS_MAX = 256
+"""llama.cpp's own limit (`LLAMA_MAX_SEQ`)."""
+_THREADS_MAX = 512
+"""llama.cpp's own limit (`GGML_MAX_N_THREADS`)."""
 _DRAIN_S_MAX = 86_400
 """A day. Servers add to it and make whole seconds of it, so that it cannot be infinite."""
 
@@ -57,7 +65,33 @@ class ServerTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class UpstreamTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One engine."""
 
-    url: Annotated[str, Meta(description="Where it listens, such as http://127.0.0.1:8080.")]
+    url: Annotated[
+        str | None, Meta(description="Where it listens, such as http://127.0.0.1:8080; an embedded engine has none.")
+    ] = None
+    engine: Annotated[
+        str | None,
+        Meta(description="`embedded` starts llama.cpp on a GGUF file.", extra_json_schema={"enum": ["embedded", None]}),
+    ] = None
+    gguf: Annotated[_Text | None, Meta(description="The embedded engine's model, a GGUF file.")] = None
+    n_ctx: Annotated[
+        int,
+        Meta(ge=0, description="Its tokens of context, for all slots together; 0 is what the model and memory allow."),
+    ] = 0
+    slots: Annotated[int, Meta(ge=1, le=_SLOTS_MAX, description="Requests that it answers at once.")] = SLOTS
+    threads: Annotated[
+        Annotated[int, Meta(ge=1, le=_THREADS_MAX)] | None,
+        Meta(description="Threads that it computes with; one for each core by default."),
+    ] = None
+    template: Annotated[
+        _Text | None, Meta(description="A file with a chat template that replaces its model's own.")
+    ] = None
+    gpu_layers: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="Layers that it computes on the GPU; as many as fit by default."),
+    ] = None
+    engine_port: Annotated[
+        int, Meta(ge=0, le=65535, description="The port of 127.0.0.1 that it listens on; 0 takes a free one.")
+    ] = 0
     name: Annotated[
         str | None, Meta(description="What requests (NAME/model), logs and messages call it; host:port by default.")
     ] = None
@@ -85,6 +119,31 @@ class UpstreamTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     whole_calls: Annotated[
         bool, Meta(description="Whether a tool call taken out of its text is held back until it is complete.")
     ] = False
+    return_progress: Annotated[
+        bool,
+        Meta(description="Whether llama.cpp is to tell how far it has read a prompt, so that it stops when told to."),
+    ] = False
+    reasoning: Annotated[
+        str | None,
+        Meta(
+            description="How clients are written its thoughts in OpenAI's format, unless they or their keys say so.",
+            extra_json_schema={"enum": [*SPELLINGS, None]},
+        ),
+    ] = None
+    history_reasoning: Annotated[
+        str,
+        Meta(
+            description="How it is sent the thoughts of earlier turns, if it speaks OpenAI's format.",
+            extra_json_schema={"enum": list(SPELLINGS)},
+        ),
+    ] = DEFAULT
+    call_ids: Annotated[
+        str,
+        Meta(
+            description="Which ids of tool calls it takes: any, or nine letters and digits, as Mistral's templates do.",
+            extra_json_schema={"enum": list(KINDS)},
+        ),
+    ] = "any"
     extras: Annotated[
         tuple[Annotated[str, Meta(extra_json_schema={"enum": list(EXTRAS)})], ...],
         Meta(description="What its replies carry without being asked."),
@@ -108,6 +167,19 @@ class UpstreamTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ] = None
 
 
+class ClientTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a client with a certain key gets."""
+
+    key: Annotated[str, Meta(min_length=1, description="The key, one of api_keys; best as ${VARIABLE}.")]
+    reasoning: Annotated[
+        str | None,
+        Meta(
+            description="How it is written thoughts in OpenAI's format, unless the request itself says so.",
+            extra_json_schema={"enum": [*SPELLINGS, None]},
+        ),
+    ] = None
+
+
 class FileTables(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The whole of `headgate.toml`."""
 
@@ -117,6 +189,9 @@ class FileTables(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     aliases: Annotated[
         dict[str, _Text], Meta(description="Names that clients may use, and the models that they stand for.")
     ] = {}
+    client: Annotated[
+        list[ClientTable], Meta(description="What clients with certain keys get, one [[client]] each.")
+    ] = []
     upstream: Annotated[list[UpstreamTable], Meta(description="The engines, one [[upstream]] for each.")] = []
 
 

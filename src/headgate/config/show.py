@@ -13,7 +13,7 @@ from headgate.config.lines import Path
 from headgate.config.read import Settings
 
 MASK = "***"
-_SECRETS = frozenset({"api_key", "api_keys", "headers"})
+_SECRETS = frozenset({"api_key", "api_keys", "headers", "key"})
 _COLUMN = 48
 """Where the origins begin, if the value leaves room."""
 
@@ -37,6 +37,11 @@ STARTER = """\
 # [aliases]
 # fast = "qwen3:8b"
 
+# What clients with certain keys get.
+# [[client]]
+# key = "${HEADGATE_KEY}"      # one of api_keys
+# reasoning = "none"           # or "reasoning_content", "reasoning", "tags"
+
 # One table for each engine. Without any, `headgate serve` looks for engines on this machine.
 # [[upstream]]
 # name = "local"
@@ -47,12 +52,27 @@ STARTER = """\
 # markup = "auto"              # or "off", or names such as ["think", "harmony"]
 # starts_in_reasoning = true   # if its template opens the thought in the prompt
 # whole_calls = false
+# reasoning = "reasoning"      # how clients are written its thoughts
+# history_reasoning = "reasoning" # how it is sent those of earlier turns
+# call_ids = "any"             # or "mistral"
 # extras = ["timings"]
 # record = "recordings"        # keep what is said to it, prompts included
 # connect_s = 10
 # first_byte_s = 600
 # idle_s = 300
 # total_s = 3600
+# return_progress = true       # if it is llama.cpp: it then stops reading a prompt when its client goes
+
+# An engine that starts and ends with the gateway (pip install 'headgate[engine]').
+# [[upstream]]
+# engine = "embedded"
+# gguf = "model.gguf"
+# n_ctx = 0                    # tokens of context; 0 is what the model and the memory allow
+# slots = 4                    # requests that it answers at once
+# threads = 8
+# template = "chat.jinja"      # replaces its own
+# gpu_layers = 99
+# engine_port = 0              # 0 takes a free one
 """
 
 
@@ -63,6 +83,8 @@ def show(settings: Settings) -> str:
     if tables.aliases:
         lines += ["", "[aliases]"]
         lines += [_line(name, model, ("aliases", name), layer) for name, model in tables.aliases.items()]
+    for number, client in enumerate(tables.client):
+        lines += ["", "[[client]]", *_table(client, ("client", number), layer)]
     for number, (entry, upstream) in enumerate(zip(tables.upstream, settings.config.upstreams, strict=True)):
         named = msgspec.structs.replace(entry, name=upstream.name)
         lines += ["", "[[upstream]]", *_table(named, ("upstream", number), layer)]

@@ -5,12 +5,17 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
 
+from headgate.call_ids import Kind
+from headgate.config.embedded import EmbeddedConfig
 from headgate.errors import ConfigError
 from headgate.limits import Limits
+from headgate.messages import Spelling
+from headgate.spelling import DEFAULT
 
 Extra = Literal["timings"]
 """What an upstream's replies may carry without being asked by the client."""
@@ -27,13 +32,39 @@ _CREDENTIAL = "authorization"
 _DEADLINES = ("connect_s", "first_byte_s", "idle_s", "total_s")
 _is_key = re.compile(r"[!-~]+").fullmatch
 
+is_origin = re.compile(r"file://|[a-z][a-z0-9+.-]*://(?:(?![A-Z/?#@*])[!-~])+").fullmatch
+"""Whether a page's origin is written as programs send it: browsers in lower case, and Android's web views as `file://`.
+
+Spec: https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
+"""
+
+
+class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client that sends a key gets. The key lets in only who has one of `Config.api_keys`.
+
+    Args:
+        key: the key.
+        reasoning: how it is written thoughts in OpenAI's format; None leaves it to the engine's configuration.
+    """
+
+    key: str
+    reasoning: Spelling | None = None
+
+    def __repr__(self) -> str:
+        """The fields, without the key."""
+        return f"ClientConfig(key='...', reasoning={self.reasoning!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """What the rich library prints."""
+        return [("reasoning", self.reasoning)]
+
 
 class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One engine.
 
     Args:
         name: what requests (`NAME/model`), logs and messages call it.
-        url: where it listens; with `openai` a final `/v1` may be there or not.
+        url: where it listens; with `openai` a final `/v1` may be there or not. Of an embedded engine it is only shown.
         dialect: `openai` for every `/v1/chat/completions` engine, `ollama` for Ollama's native API.
         api_key: its key, which is sent as a bearer token to this engine only.
         api_key_env: the environment variable that holds its key.
@@ -42,8 +73,14 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
         markup: markup families to look for in its text: `auto`, `off`, or names.
         starts_in_reasoning: whether its template opens the thought in the prompt; None lets the stream tell.
         whole_calls: whether a tool call taken out of its text is held back until it is complete.
+        reasoning: how clients are written its thoughts in OpenAI's format; None leaves it to the client.
+        history_reasoning: how it is sent the thoughts of earlier turns, if it speaks OpenAI's format.
+        call_ids: which ids of tool calls it takes: `any`, or nine letters and digits (`mistral`).
         extras: `timings` adds them to every reply.
         record: the directory where all that is said to it is recorded; None records nothing.
+        embedded: how to start it, if we run it ourselves.
+        return_progress: whether it is asked how far it has read a prompt; only llama.cpp knows the question, and it
+            notices only between two such answers that a client has gone.
         connect_s: its own deadlines, in seconds, see `Limits`; None keeps the gateway's.
         first_byte_s: as `connect_s`.
         idle_s: as `connect_s`.
@@ -60,8 +97,13 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True):
     markup: str | tuple[str, ...] = "auto"
     starts_in_reasoning: bool | None = None
     whole_calls: bool = False
+    reasoning: Spelling | None = None
+    history_reasoning: Spelling = DEFAULT
+    call_ids: Kind = "any"
     extras: tuple[Extra, ...] = ()
     record: str | None = None
+    embedded: EmbeddedConfig | None = None
+    return_progress: bool = False
     connect_s: float | None = None
     first_byte_s: float | None = None
     idle_s: float | None = None
@@ -102,6 +144,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         aliases: names that clients may use, and the models that they stand for.
         drain_s: how long running streams may go on after SIGTERM, in seconds.
         look: where `headgate serve` looks for engines when it is given none; None is the usual local ports.
+        clients: what clients with certain keys get.
         upstreams: the engines.
     """
 
@@ -114,6 +157,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     aliases: dict[str, str] = {}
     drain_s: float = DRAIN_S
     look: tuple[str, ...] | None = None
+    clients: tuple[ClientConfig, ...] = ()
     upstreams: tuple[UpstreamConfig, ...] = ()
 
     def __repr__(self) -> str:
@@ -161,6 +205,7 @@ def request_headers(upstream: UpstreamConfig, environ: Mapping[str, str]) -> tup
     return (*upstream.headers, (_CREDENTIAL, f"Bearer {key}"))
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether only programs on this machine reach what listens on a host."""
     name = host.strip("[]").rstrip(".").lower()

@@ -8,6 +8,7 @@ Spec: ours (`docs/reliability.md`)
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from headgate.errors import PeerError
@@ -63,9 +64,12 @@ class Answer:
 
     def write(self, out: bytes, /) -> None:
         """Give more of the reply, and its head with the first of it."""
-        if not self._lane.started:
+        if self._lane.started:
+            self._lane.write(out)
+            self._entry.bytes_out += len(out)
+        else:
             self._start(200, self._plan.headers(out))
-        self._give(out)
+            self._give(out)
 
     def finish(self) -> None:
         """What was written is the whole reply."""
@@ -108,6 +112,8 @@ class Answer:
             logger.warning("%s: %s (HTTP %d)", self._plan.upstream.name, code, self._status)
         watch, entry = self._plan.watch, self._entry
         entry.usage, entry.repairs = watch.usage, watch.repairs
+        entry.answered_model = self._plan.answered_model
+        entry.measured = self._plan.stopwatch.measured(time.perf_counter())
         entry.settle(outcome, code, self._status)
 
     def _start(self, status: int, headers: Headers) -> None:

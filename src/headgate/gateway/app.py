@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from headgate.config import Config
-from headgate.errors import CODES, PeerError, RequestError
-from headgate.gateway import door, journal, reads
+from headgate.errors import PeerError, RequestError
+from headgate.gateway import door, journal
 from headgate.gateway.asgi import (
     ClientGoneError,
     Headers,
@@ -27,44 +27,33 @@ from headgate.gateway.asgi import (
     headers_of,
     path_of,
     read_body,
-    respond,
     respond_empty,
     with_headers,
 )
-from headgate.gateway.direct import DirectLane, Opener, opener
+from headgate.gateway.direct import DirectLane, opener
 from headgate.gateway.engines import Engine, engines
 from headgate.gateway.exchange import Exchange
 from headgate.gateway.fault import internal
 from headgate.gateway.fleet import Fleet
 from headgate.gateway.lane import AsgiLane, Lane
+from headgate.gateway.operations.answering import answer
+from headgate.gateway.operations.base import Asked, Operation, model_named
 from headgate.gateway.plan import plan
-from headgate.gateway.policy import Entry, MemoryPolicy, Outcome, Policy, turned_away
-from headgate.gateway.reads import Asked, Read
+from headgate.gateway.policy import Entry, MemoryPolicy, Policy, turned_away
 from headgate.gateway.routes import Route, Routes
 from headgate.gateway.running import Running
 from headgate.gateway.ticker import Ticker
+from headgate.gateway.visit import Visit, refuse, shutting_down
 from headgate.limits import DEFAULTS, Limits
 from headgate.messages import ChatRequest
-from headgate.record.recorder import Recorder
 from headgate.surfaces import surface, surfaces
 from headgate.surfaces.base import Surface
 from headgate.upstream.base import Upstream
 
+if TYPE_CHECKING:
+    from headgate.record.recorder import Recorder
+
 _NO_CONFIG = Config()
-
-
-class Visit(NamedTuple):
-    """One request that was let in."""
-
-    scope: Scope
-    receive: Receive
-    send: Send
-    route: Route
-    entry: Entry
-    rest: str
-    principal: str
-    direct: Opener | None
-    cors: Headers
 
 
 def create_app(
@@ -126,7 +115,7 @@ class Gateway:
         self._policy = MemoryPolicy() if policy is None else policy
         self._default = surface("chat")
         self._draining = self._stopped = False
-        self._routes = Routes(tuple(surfaces().values()) if served is None else served, self._default, self._ready)
+        self._routes = Routes(tuple(surfaces().values()) if served is None else served, self._default)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -141,6 +130,11 @@ class Gateway:
     def config(self) -> Config:
         """What was configured last."""
         return self._fleet.config
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engines that are asked now."""
+        return self._fleet.ready
 
     def reload(self, config: Config, upstreams: Mapping[str, Upstream] | None = None) -> None:
         """Do as another configuration says from the next request on; where to listen stays as it is.
@@ -177,7 +171,8 @@ class Gateway:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method, headers = path_of(scope), scope["method"], scope["headers"]
         route, rest = self._routes.find(path)
-        served = route.surface if route else self._default
+        told = headers_of(scope)
+        spoken = self._routes.spoken(path, route, told)
         direct, cors = opener(scope, send), Headers()
         try:
             self._door.check_host(headers)
@@ -186,56 +181,46 @@ class Gateway:
                 cors = door.cors_headers(origin)
                 send = with_headers(send, cors)
             if origin is not None and door.is_preflight(method, headers):
-                await respond_empty(send, door.preflight_headers(route.methods if route else (), headers))
+                request_id = journal.request_id(told.get("x-request-id"))
+                allowed = door.preflight_headers(route.methods if route else (), headers)
+                await respond_empty(send, [*allowed, (b"x-request-id", request_id.encode())])
                 return
             principal = self._door.admit(method, path, headers, origin)
-            route = self._routed(route, method)
+            route = self._routed(route, method, spoken)
         except RequestError as error:
-            request_id = journal.request_id(headers_of(scope).get("x-request-id"))
+            request_id = journal.request_id(told.get("x-request-id"))
             turned_away(error, request_id)
-            await _refuse(scope, send, served, error, _hints(error, route, request_id))
+            await refuse(scope, send, spoken, error, _hints(error, route, request_id))
             return
-        entry = Entry(self._policy, route.action, principal, headers_of(scope).get("x-request-id"))
-        visit = Visit(scope, receive, send, route, entry, rest, principal, direct, cors)
-        await (self._exchange(visit) if route.read is None else self._read(visit, route.read))
+        entry = Entry(self._policy, route.action, principal, told.get("x-request-id"))
+        visit = Visit(scope, told, receive, send, spoken, entry, rest, principal, direct, cors)
+        await (self._exchange(visit) if route.operation is None else self._operation(visit, route.operation))
 
-    def _routed(self, route: Route | None, method: str) -> Route:
+    def _routed(self, route: Route | None, method: str, spoken: Surface) -> Route:
         """The route, if it answers this method.
 
         Raises:
             RequestError: `not_found` or `method_not_allowed`.
         """
         if route is None:
-            raise RequestError("not_found", f"expected a path of {', '.join(self._routes.paths)}.")
+            raise RequestError("not_found", f"expected a path of {', '.join(self._routes.paths_of(spoken))}.")
         if method not in route.methods:
             allowed = ", ".join(route.methods)
             raise RequestError("method_not_allowed", f"expected the method {allowed} here, got {method}.")
         return route
 
-    # Replies that no engine makes.
+    async def _operation(self, visit: Visit, operation: Operation) -> None:
+        asked = Asked(
+            self._fleet,
+            visit.entry,
+            visit.headers,
+            rest=visit.rest,
+            principal=visit.principal,
+            draining=self._draining,
+        )
+        await answer(visit, operation, asked, self._running, self.limits.body_bytes_max)
 
-    async def _read(self, visit: Visit, read: Read) -> None:
-        entry = visit.entry
-        try:
-            entry.authorise(None)
-            status, body = await read(Asked(self._fleet, visit.rest, visit.principal))
-        except PeerError as error:
-            await self._turn_away(visit, error)
-        except Exception as fault:
-            await self._turn_away(visit, internal(fault))
-        else:
-            entry.wrote(len(body))
-            entry.settle(Outcome.OK, status=status)
-            await respond(visit.scope, visit.send, status, body, entry.headers)
-
-    async def _ready(self, asked: Asked, /) -> tuple[int, bytes]:
-        return reads.draining() if self._draining else await reads.ready(asked)
-
-    async def _turn_away(self, visit: Visit, error: PeerError) -> None:
-        told = visit.entry.refuse(error)
-        await _refuse(visit.scope, visit.send, visit.route.surface, told, visit.entry.headers)
-
-    # Replies that engines make.
+    # Replies that models make.
 
     async def _exchange(self, visit: Visit) -> None:
         lane = self._lane(visit)
@@ -248,9 +233,9 @@ class Gateway:
             visit.entry.gone()
             raise
         except PeerError as error:
-            await self._turn_away(visit, error)
+            await visit.turn_away(error)
         except Exception as fault:
-            await self._turn_away(visit, internal(fault))
+            await visit.turn_away(internal(fault))
         else:
             await lane.run(exchange)
 
@@ -262,17 +247,20 @@ class Gateway:
     async def _begin(self, visit: Visit, lane: Lane) -> Exchange:
         if self._draining:
             raise shutting_down()
-        served, entry, fleet = visit.route.surface, visit.entry, self._fleet
+        served, entry, fleet = visit.surface, visit.entry, self._fleet
         body = await read_body(visit.scope, visit.receive, self.limits.body_bytes_max)
         entry.bytes_in = len(body)
-        chat = _named(served.parse(path_of(visit.scope), headers_of(visit.scope), body), fleet.config)
+        reasoning = self._door.reasoning(visit.principal)
+        chat = _named(served.parse(path_of(visit.scope), visit.headers, body), fleet.config)
+        chat = chat if chat.reasoning else msgspec.structs.replace(chat, reasoning=reasoning)
         # A policy is asked about what an alias stands for: another name must not open another door.
         entry.authorise(fleet.config.aliases.get(chat.model, chat.model))
         engine, model = await fleet.choose(chat.model)
         if self._stopped:
             raise shutting_down()
         entry.upstream = engine.name
-        prepared = plan(served, engine, chat, model, engine.limits)
+        also = fleet.models.names_of(engine.name, model)
+        prepared = plan(served, engine, chat, model, engine.limits, also=also)
         exchange = Exchange(prepared, lane, engine.limits, self._ticker, entry=entry, running=self._running)
         exchange.open()
         return exchange
@@ -280,18 +268,8 @@ class Gateway:
 
 def _named(chat: ChatRequest, config: Config) -> ChatRequest:
     """The request with a model's name, which can be shown."""
-    if not chat.model and config.default_model:
-        return msgspec.structs.replace(chat, model=config.default_model)
-    if not chat.model:
-        sentence = "expected a model: this request names none, and no default_model is configured."
-        raise RequestError("invalid_request", sentence, param="/model")
-    door.check_name(chat.model, "/model")
-    return chat
-
-
-async def _refuse(scope: Scope, send: Send, served: Surface, error: PeerError, more: Headers) -> None:
-    status, body = served.error(error)
-    await respond(scope, send, status, body, more)
+    name = model_named(chat.model, config)
+    return chat if name == chat.model else msgspec.structs.replace(chat, model=name)
 
 
 def _hints(error: RequestError, route: Route | None, request_id: str) -> Headers:
@@ -302,8 +280,3 @@ def _hints(error: RequestError, route: Route | None, request_id: str) -> Headers
     elif error.code == "unauthorized":
         headers.append((b"www-authenticate", b"Bearer"))
     return headers
-
-
-def shutting_down() -> PeerError:
-    """What clients are told whose request cannot be served to its end."""
-    return PeerError("shutting_down", f"{CODES['shutting_down'].meaning} Nothing is wrong with the request.")

@@ -64,18 +64,27 @@ async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
     return b"".join(pieces)
 
 
-def json_headers(body: bytes) -> Headers:
-    """The headers of a whole JSON reply."""
+def json_headers(body: bytes, content_type: bytes = _JSON) -> Headers:
+    """The headers of a whole reply, which is JSON if nothing else is said."""
     return [
-        (b"content-type", _JSON),
+        (b"content-type", content_type),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-cache"),
     ]
 
 
-async def respond(scope: Scope, send: Send, status: int, body: bytes, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    """Send a whole JSON reply; a HEAD request gets its head only."""
-    await send({"type": "http.response.start", "status": status, "headers": [*json_headers(body), *more]})
+async def respond(
+    scope: Scope,
+    send: Send,
+    status: int,
+    body: bytes,
+    more: Iterable[tuple[bytes, bytes]] = (),
+    *,
+    content_type: bytes = _JSON,
+) -> None:
+    """Send a whole reply; a HEAD request gets its head only."""
+    headers = [*json_headers(body, content_type), *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 

@@ -179,10 +179,8 @@ def _head(status: int, fields: Headers) -> bytes:
     Raises:
         ValueError: for a field that would be read as something else.
     """
-    lines = [STATUS_LINE[status]]
-    for name, value in fields:
-        if not (_is_name(name) and _is_value(value)):
-            raise ValueError(f"expected a header field of one line, got {name!r}")
-        lines += (name, b": ", value, b"\r\n")
-    lines.append(b"\r\n")
-    return b"".join(lines)
+    names, values = zip(*fields, strict=True)
+    # All of them at once, which is as strict: what no name or value may hold, a row of them does not hold either.
+    if not (all(names) and _is_name(b"".join(names)) and _is_value(b"".join(values))):
+        raise ValueError(f"expected header fields of one line each, got some among {b', '.join(names)!r} that are not")
+    return STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % field for field in fields]) + b"\r\n"

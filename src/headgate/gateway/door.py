@@ -16,8 +16,9 @@ import secrets
 from collections.abc import Iterable, Sequence
 
 from headgate.config import Config, check_door
-from headgate.config.values import is_loopback
+from headgate.config.values import is_loopback, is_origin
 from headgate.errors import ConfigError, RequestError
+from headgate.messages import Spelling
 
 Pairs = Sequence[tuple[bytes, bytes]]
 
@@ -28,7 +29,10 @@ STRANGER = "stranger"
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """What answers without a key: supervisors and load balancers should not have to know one."""
 
-EXPOSED = "x-headgate-upstream, x-headgate-model, x-headgate-overhead-us, x-headgate-dropped, x-request-id, retry-after"
+EXPOSED = (
+    "x-headgate-upstream, x-headgate-model, x-headgate-answered-model, x-headgate-overhead-us, x-headgate-dropped, "
+    "x-headgate-estimate, x-request-id, retry-after"
+)
 """What a page's script may read of a reply, besides what every script may."""
 
 _NAME_CHARS_MAX = 256
@@ -40,7 +44,6 @@ _ASKED_HEADERS_MAX = 64
 _SHOWN_CHARS_MAX = 80
 
 _is_host = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?").fullmatch
-_is_origin = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*]*").fullmatch
 _is_token = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}").fullmatch
 _own_sites = frozenset({b"none", b"same-origin"})
 
@@ -49,7 +52,7 @@ class Door:
     """Decides about request heads.
 
     Args:
-        config: `host`, `allowed_hosts`, `cors_origins` and `api_keys`.
+        config: `host`, `allowed_hosts`, `cors_origins`, `api_keys` and `clients`.
 
     Raises:
         ConfigError: if it lets in everybody from everywhere, or names an origin that no browser sends.
@@ -63,6 +66,10 @@ class Door:
         # The digests' own key is drawn anew in every process: what leaks of them says nothing about any key.
         self._pepper = secrets.token_bytes(32)
         self._keys = {self._digest(key.encode()): f"key-{n}" for n, key in enumerate(config.api_keys, 1)}
+        own: dict[str, Spelling | None] = {client.key: client.reasoning for client in config.clients}
+        self._reasoning: dict[str, Spelling | None] = {
+            f"key-{n}": own.get(key) for n, key in enumerate(config.api_keys, 1)
+        }
 
     def origin(self, headers: Pairs) -> bytes | None:
         """The listed origin that a page's request comes from; None if no page sent it.
@@ -130,6 +137,10 @@ class Door:
         got = "one that is not known here" if _keys(headers) else "none"
         sentence = f"expected an API key in `authorization: Bearer KEY` or `x-api-key: KEY`, got {got}."
         raise RequestError("unauthorized", sentence)
+
+    def reasoning(self, principal: str) -> Spelling | None:
+        """How somebody is written thoughts, as the configuration of their key says; None where it says nothing."""
+        return self._reasoning.get(principal)
 
     def admit(self, method: str, path: str, headers: Pairs, origin: bytes | None) -> str:
         """Let somebody in whose host and origin are checked, and say what policies know them by.
@@ -237,8 +248,8 @@ def _is_wildcard(host: str) -> bool:
 
 
 def _checked_origin(origin: str) -> bytes:
-    if not origin.isascii() or not _is_origin(origin):
-        example = "such as https://chat.example or http://localhost:3000, without a path and without *"
+    if not is_origin(origin):
+        example = "such as https://chat.example or http://localhost:3000, in lower case, without a path and without *"
         raise ConfigError(f"cors_origins: expected an origin {example}, got {origin[:_SHOWN_CHARS_MAX]!r}.")
     return origin.encode()
 

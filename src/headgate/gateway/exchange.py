@@ -8,16 +8,16 @@ comes after its finish is read and dropped, so that the connection can serve aga
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from enum import Enum
-from typing import Concatenate, ParamSpec, TypeVar
 
 from headgate.errors import PeerError, UpstreamError
 from headgate.gateway.answer import Answer
-from headgate.gateway.fault import internal, late_end, late_event
+from headgate.gateway.engine_errors import wait
+from headgate.gateway.fault import internal, late_end, late_event, never_raises
 from headgate.gateway.lane import Lane
-from headgate.gateway.plan import Plan, wait
+from headgate.gateway.plan import Plan
 from headgate.gateway.policy import Entry, MemoryPolicy, Outcome
 from headgate.gateway.running import Running
 from headgate.gateway.ticker import Ticker
@@ -26,9 +26,6 @@ from headgate.upstream.base import Call
 
 _REFUSAL_BYTES_MAX = 64 * 1024
 """Of an engine's error page; llama-server's longest is a few hundred bytes, a proxy's HTML a few thousand."""
-
-_Self = TypeVar("_Self", bound="Exchange")
-_Given = ParamSpec("_Given")
 
 
 class Stage(Enum):
@@ -41,19 +38,7 @@ class Stage(Enum):
     OVER = "over"  # nothing more comes
 
 
-def _never_raises(
-    method: Callable[Concatenate[_Self, _Given], None],
-) -> Callable[Concatenate[_Self, _Given], None]:
-    """An upstream cannot know what to do with a fault of ours: the exchange ends with it, and says so."""
-
-    @functools.wraps(method)
-    def guarded(self: _Self, /, *args: _Given.args, **kwargs: _Given.kwargs) -> None:
-        try:
-            method(self, *args, **kwargs)
-        except Exception as fault:
-            self.broken(fault)
-
-    return guarded
+_RELAYING = Stage.RELAYING
 
 
 class Exchange:
@@ -80,7 +65,7 @@ class Exchange:
     ) -> None:
         self.stage = Stage.WAITING
         self._plan = plan
-        self._translator = plan.translator
+        self._translator, self._watch, self._streamed = plan.translator, plan.watch, plan.streamed
         self._answer = Answer(plan, lane, entry or Entry(MemoryPolicy(), plan.surface.name))
         self._limits = limits
         self._ticker = ticker
@@ -102,6 +87,7 @@ class Exchange:
     def open(self) -> None:
         """Ask the engine. Call it in a running event loop, and run the lane afterwards."""
         self._asked_s = self._heard_s = self._told_s = asyncio.get_running_loop().time()
+        self._plan.stopwatch.start(time.perf_counter())
         self._call = self._plan.upstream.open(self._plan.request, self)
         self._answer.rest()
         limits = self._limits
@@ -111,7 +97,7 @@ class Exchange:
 
     # The upstream calls these.
 
-    @_never_raises
+    @never_raises
     def head(self, status: int, headers: Sequence[tuple[str, str]], /) -> None:
         """The engine's reply begins."""
         self._heard = True
@@ -121,24 +107,18 @@ class Exchange:
         if error is not None:
             self._fail(error)
 
-    @_never_raises
     def data(self, data: bytes, /) -> None:
         """Translate one read, and write once."""
-        if self.stage is Stage.RELAYING:
-            # After its finish an engine is given a time, however much it says in it.
-            self._heard = self._heard or not self._translator.finished
-            if not self._plan.streamed and self._is_too_large(data):
-                return
-            self._answer.work()
-            self._emit(self._translator.feed(data))
-            self._answer.rest()
-        elif self.stage is Stage.REFUSED:
-            self._refusal.append(data)
-            self._bytes += len(data)
-            if self._bytes >= _REFUSAL_BYTES_MAX:
-                self._refuse()
+        # As `never_raises` has it, without its call: this runs for each token.
+        try:
+            if self.stage is _RELAYING:
+                self._relay(data)
+            elif self.stage is Stage.REFUSED:
+                self._collect(data)
+        except Exception as fault:
+            self.broken(fault)
 
-    @_never_raises
+    @never_raises
     def end(self) -> None:
         """The engine's reply is over."""
         if self.stage is Stage.REFUSED:
@@ -148,7 +128,7 @@ class Exchange:
         elif self.stage is not Stage.OVER:
             self._conclude()
 
-    @_never_raises
+    @never_raises
     def failed(self, error: UpstreamError, /) -> None:
         """The engine's reply broke off, or never came."""
         if self.stage is Stage.REFUSED:
@@ -169,9 +149,9 @@ class Exchange:
             self._call.pause()
 
     def resume(self) -> None:
-        """The client has caught up; the engine's silence begins anew."""
+        """The client has caught up, so that it has just been given something; the engine's silence begins anew."""
         self._paused = False
-        self._heard = True
+        self._heard = self._told = True
         if self._call is not None:
             self._call.resume()
 
@@ -182,7 +162,7 @@ class Exchange:
 
     # The ticker calls this.
 
-    @_never_raises
+    @never_raises
     def tick(self, now_s: float, /) -> None:
         """See which deadline has passed."""
         self._heard_s = now_s if self._heard else self._heard_s
@@ -206,7 +186,7 @@ class Exchange:
 
     # Whoever ends the gateway calls the first of these.
 
-    @_never_raises
+    @never_raises
     def interrupt(self, error: PeerError, /) -> None:
         """End the client's side with this error, and leave the engine. Of what is over, this is nothing."""
         self._leave_engine()
@@ -214,34 +194,46 @@ class Exchange:
             self._end_with(Outcome.INTERRUPTED, error)
 
     def broken(self, fault: Exception, /) -> None:
-        """A fault of ours: end with it."""
-        error = internal(fault)
+        """A fault of ours, or a reply that the client's API cannot say: end with it."""
+        engines = fault if isinstance(fault, UpstreamError) else None
+        error = internal(fault) if engines is None else engines
+        outcome = Outcome.INTERRUPTED if engines is None else Outcome.UPSTREAM_FAILED
         self._leave_engine()
         if self.outcome is not None:
             return
         try:
             # The decoder may be what failed, so its translator is not asked again.
-            self._answer.fail(Outcome.INTERRUPTED, error, self._plan.encoder.feed, [])
+            self._answer.fail(outcome, error, self._plan.encoder.feed, [])
         except Exception as second:
             internal(second)
             self._answer.cut()
 
     # The client's side.
 
+    def _relay(self, data: bytes) -> None:
+        translator = self._translator
+        # After its finish an engine is given a time, however much it says in it.
+        self._heard = self._heard or not translator.finished
+        if not self._streamed and self._is_too_large(data):
+            return
+        if self._answer.begun:
+            self._emit(translator.feed(data))
+        else:
+            self._answer.work()
+            self._emit(translator.feed(data))
+            self._answer.rest()
+
     def _emit(self, out: bytes) -> None:
         """Write what was translated; a failure before the reply's first word becomes a status."""
-        watch = self._plan.watch
-        if watch.error is not None and not self._answer.begun and not (self._plan.streamed and watch.begun):
+        watch = self._watch
+        if watch.error is not None and not self._answer.begun and not (self._streamed and watch.begun):
             self._fail(self._plan.failure(watch.error))
             return
         if out:
-            self._tell(out)
+            self._told = True
+            self._answer.write(out)
         if self._translator.done:
             self._finish()
-
-    def _tell(self, out: bytes) -> None:
-        self._told = True
-        self._answer.write(out)
 
     def _finish(self) -> None:
         """The client's terminal is written."""
@@ -263,12 +255,19 @@ class Exchange:
         more = wait(self._status, self._headers) if error.status == self._status else []
         self._answer.fail(outcome, error, lambda events: self._translator.fail(events[0]), more)
 
+    def _collect(self, data: bytes) -> None:
+        self._refusal.append(data)
+        self._bytes += len(data)
+        if self._bytes >= _REFUSAL_BYTES_MAX:
+            self._refuse()
+
     def _refuse(self) -> None:
         self._fail(self._plan.refusal(self._status, b"".join(self._refusal)))
 
     def _keep_alive(self) -> None:
         if self.stage is Stage.WAITING or self.stage is Stage.RELAYING:
-            self._tell(self._plan.surface.keepalive())
+            self._told = True
+            self._answer.write(self._plan.keepalive)
 
     def _is_too_large(self, data: bytes) -> bool:
         self._bytes += len(data)

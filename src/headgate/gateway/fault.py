@@ -5,12 +5,41 @@ Strategy: a fault of ours is also a line for whoever runs the gateway, with a tr
 
 from __future__ import annotations
 
+import functools
 import logging
 import traceback
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from headgate.errors import PeerError, UpstreamError
 
 logger = logging.getLogger("headgate")
+
+
+class Breakable(Protocol):
+    """What a fault of ours ends."""
+
+    def broken(self, fault: Exception, /) -> None:
+        """End with this fault."""
+
+
+_Self = TypeVar("_Self", bound=Breakable)
+_Given = ParamSpec("_Given")
+
+
+def never_raises(
+    method: Callable[Concatenate[_Self, _Given], None],
+) -> Callable[Concatenate[_Self, _Given], None]:
+    """An upstream cannot know what to do with a fault of ours: the exchange ends with it, and says so."""
+
+    @functools.wraps(method)
+    def guarded(self: _Self, /, *args: _Given.args, **kwargs: _Given.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception as fault:
+            self.broken(fault)
+
+    return guarded
 
 
 def internal(fault: Exception, /) -> PeerError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
 from headgate.config.values import Config, UpstreamConfig, request_headers
@@ -17,9 +17,11 @@ from headgate.errors import RequestError
 from headgate.gateway.engines import Engine, engines
 from headgate.gateway.models import Models
 from headgate.limits import DEFAULTS, Limits
-from headgate.record.recorder import Recorder
 from headgate.routing import choose
 from headgate.upstream.base import Upstream
+
+if TYPE_CHECKING:
+    from headgate.record.recorder import Recorder
 
 
 class Chosen(NamedTuple):
@@ -68,7 +70,14 @@ class Fleet:
         fleet = Fleet(config, ready, self._limits, self._environ, self._recorder)
         fleet.models.adopt(self.models)
         fleet._retired = WeakSet({*self._retired, *self._upstreams()} - set(fleet._upstreams()))
+        fleet.start()
         return fleet
+
+    def start(self) -> None:
+        """Start the engines that we run ourselves, unless they run; nobody waits for them here."""
+        for engine in self.ready:
+            if engine.process is not None:
+                engine.process.start()
 
     async def choose(self, model: str) -> Chosen:
         """Choose who answers; if nobody is known to serve the model, the engines are asked for their models first.
@@ -106,4 +115,6 @@ class Fleet:
 
 def _way(upstream: UpstreamConfig, environ: Mapping[str, str]) -> tuple[object, ...]:
     """All that a connection to an engine depends on."""
-    return (upstream.base_url, request_headers(upstream, environ), upstream.limits(DEFAULTS), upstream.record)
+    headers = request_headers(upstream, environ)
+    own = (upstream.embedded, upstream.models) if upstream.embedded else None
+    return (upstream.base_url, own, headers, upstream.limits(DEFAULTS), upstream.record)

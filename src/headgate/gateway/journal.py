@@ -16,7 +16,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from headgate.events import Timings
 from headgate.library import new_id
+from headgate.stopwatch import MEASURED
 
 if TYPE_CHECKING:
     from headgate.gateway.policy import Settlement
@@ -28,6 +30,7 @@ _writing: set[logging.Handler] = set()
 _is_id = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
 """Request ids as proxies make them: nginx's are 32 hexadecimal digits, Envoy's are UUIDs of 36 characters."""
 
+_is_safe = re.compile(r"[A-Za-z0-9/:@+._~-]{0,256}").fullmatch
 _NAME_CHARS_MAX = 256
 """Of a model's name; the longest on Hugging Face have about 200 characters with their owner and file."""
 
@@ -51,6 +54,8 @@ def request_id(given: str | None) -> str:
 
 def safe(name: str) -> str:
     """A name that can stand in a header or a line: visible ASCII, everything else as `%XX`, cut at 256 characters."""
+    if _is_safe(name):
+        return name
     return quote(name[:_NAME_CHARS_MAX].encode("utf-8", "replace"), safe="/:@+._-~")[:_NAME_CHARS_MAX]
 
 
@@ -102,12 +107,14 @@ def line(settlement: Settlement, /) -> str:
         "status": settlement.status,
         "upstream": None if settlement.upstream is None else safe(settlement.upstream),
         "model": settlement.model,
+        "answered_model": settlement.answered_model,
         "first_byte_ms": _ms(settlement.started_s, settlement.first_byte_s),
         "total_ms": _ms(settlement.started_s, settlement.ended_s),
         "bytes_in": settlement.bytes_in,
         "bytes_out": settlement.bytes_out,
         "repairs": settlement.repairs,
         **_tokens(settlement),
+        **_times(settlement),
     }
     return _encode({name: value for name, value in fields.items() if value not in (None, "", {})}).decode()
 
@@ -121,6 +128,14 @@ def _tokens(settlement: Settlement) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "cached_tokens": usage.cached_tokens,
     }
+
+
+def _times(settlement: Settlement) -> dict[str, Any]:
+    """What was measured here, and what the engine itself says of its speed."""
+    measured, usage = settlement.measured or Timings(), settlement.usage
+    told = (usage.timings if usage else None) or Timings()
+    ours = {name: getattr(measured, name) for name in MEASURED}
+    return {**ours, "prompt_per_second": told.prompt_per_second, "predicted_per_second": told.predicted_per_second}
 
 
 def _ms(since_s: float, until_s: float | None) -> float | None:

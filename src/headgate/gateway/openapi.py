@@ -1,4 +1,4 @@
-"""The gateway's routes and the surfaces' request Structs -> its OpenAPI 3.1 document, `GET /openapi.json`.
+"""The gateway's surfaces and operations -> its OpenAPI 3.1 document, `GET /openapi.json`.
 
 Strategy: the shapes that requests are read with are the shapes that are published, so that the two cannot differ. A
 surface whose shapes are not listed here takes any JSON object, as far as this document tells.
@@ -7,6 +7,7 @@ Spec: https://spec.openapis.org/oas/v3.1.0
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,21 +15,19 @@ import msgspec
 
 from headgate._version import __version__
 from headgate.errors import CODES
+from headgate.gateway.operations.base import Operation
 from headgate.surfaces.base import Surface
 from headgate.surfaces.chat_shapes import Body
+from headgate.surfaces.completions_shapes import CompletionBody
 
-_SHAPES: Mapping[str, type[msgspec.Struct]] = {"chat": Body}
-_NO_KEY = "Needs no key; whoever brings one is told the engines' names too."
-_READS: Mapping[str, tuple[str, str]] = {
-    "/v1/models": ("listModels", "What all engines serve."),
-    "/v1/models/{id}": ("getModel", "One model; its id may hold `/` and `:`."),
-    "/health": ("getHealth", f"Whether the process is alive. {_NO_KEY}"),
-    "/ready": ("getReady", f"Whether an engine answered lately; 503 if none did, or while draining. {_NO_KEY}"),
-    "/openapi.json": ("getDocument", "This document."),
-}
+_SHAPES: Mapping[str, type[msgspec.Struct]] = {"chat": Body, "completions": CompletionBody}
+_OPENAI = frozenset(_SHAPES)
+"""Surfaces whose errors have OpenAI's form."""
 _REFERENCE = "#/components/schemas/{name}"
 # Any, below: an OpenAPI document is whatever its specification says.
-_JSON_OBJECT: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
+_OBJECT: dict[str, Any] = {"type": "object"}
+_JSON_OBJECT: dict[str, Any] = {"application/json": {"schema": _OBJECT}}
+_inside = re.compile(r"[^A-Za-z0-9]+")
 
 
 class ErrorObject(msgspec.Struct):
@@ -41,17 +40,17 @@ class ErrorObject(msgspec.Struct):
 
 
 class ErrorBody(msgspec.Struct):
-    """The body of every refusal, unless the surface has its own."""
+    """The body of every refusal, unless the API has its own."""
 
     error: ErrorObject
 
 
-def document(served: Sequence[Surface]) -> bytes:
-    """Write the document of a gateway with these surfaces."""
-    shapes = list(dict.fromkeys([*_SHAPES.values(), ErrorBody]))
-    _, components = msgspec.json.schema_components(shapes, ref_template=_REFERENCE)
-    paths = {path: {"post": _asking(one, path)} for one in served for path in one.paths}
-    paths |= {path: {"get": _reading(path, *told)} for path, told in _READS.items()}
+def document(served: Sequence[Surface], operations: Sequence[Operation]) -> bytes:
+    """Write the document of a gateway with these surfaces and operations."""
+    shapes = [*_SHAPES.values(), *(one.shape for one in operations if one.shape is not None), ErrorBody]
+    _, components = msgspec.json.schema_components(list(dict.fromkeys(shapes)), ref_template=_REFERENCE)
+    paths = {path: {"post": _reply(one, path)} for one in served for path in one.paths}
+    paths |= {one.path: _methods(one) for one in operations}
     schemes = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "header": {"type": "apiKey", "in": "header", "name": "x-api-key"},
@@ -66,28 +65,52 @@ def document(served: Sequence[Surface]) -> bytes:
     return msgspec.json.encode(whole)
 
 
-def _asking(served: Surface, path: str) -> dict[str, Any]:
-    shape = _SHAPES.get(served.name)
-    schema = {"$ref": _REFERENCE.format(name=shape.__name__)} if shape else {"type": "object"}
+def _reply(served: Surface, path: str) -> dict[str, Any]:
     content = {**_JSON_OBJECT, served.media_type: {"schema": {"type": "string"}}}
     return {
-        "operationId": f"{served.name}{path.replace('/', '_')}",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-        "responses": {"200": {"description": "The reply, or its stream.", "content": content}, **_refusals()},
+        "operationId": _id(served.name, path),
+        "requestBody": _request(_SHAPES.get(served.name)),
+        "responses": {
+            "200": {"description": "The reply, or its stream.", "content": content},
+            **_refusals(served.name),
+        },
     }
 
 
-def _reading(path: str, name: str, sentence: str) -> dict[str, Any]:
-    answer = {"description": sentence, "content": _JSON_OBJECT}
-    operation: dict[str, Any] = {"operationId": name, "responses": {"200": answer, **_refusals()}}
-    if "{id}" in path:
-        operation["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
-    if path == "/ready":
-        operation["responses"]["503"] = {"description": "No engine answers.", "content": _JSON_OBJECT}
-    return operation
+def _methods(operation: Operation) -> dict[str, Any]:
+    """What each method answers; HEAD where there is GET needs no words."""
+    told = [method for method in operation.methods if method != "HEAD" or "GET" not in operation.methods]
+    return {method.lower(): _operation(operation, method) for method in told}
 
 
-def _refusals() -> dict[str, Any]:
-    codes = ", ".join(CODES)
-    content = {"application/json": {"schema": {"$ref": _REFERENCE.format(name=ErrorBody.__name__)}}}
-    return {"default": {"description": f"A refusal or a failure; `error.code` is one of {codes}.", "content": content}}
+def _operation(operation: Operation, method: str) -> dict[str, Any]:
+    schema = _OBJECT if operation.content_type == "application/json" else {"type": "string"}
+    answer = {"description": operation.summary, "content": {operation.content_type: {"schema": schema}}}
+    written: dict[str, Any] = {
+        "operationId": _id(method.lower(), operation.path),
+        "summary": operation.summary,
+        "responses": {"200": answer, **_refusals(operation.surface)},
+    }
+    if operation.asks:
+        written["requestBody"] = _request(operation.shape)
+    if operation.prefix is not None:
+        name = operation.path.removeprefix(operation.prefix).strip("{}")
+        written["parameters"] = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}}]
+    if operation.action == "ready":
+        written["responses"]["503"] = {"description": "No engine answers.", "content": _JSON_OBJECT}
+    return written
+
+
+def _request(shape: type[msgspec.Struct] | None) -> dict[str, Any]:
+    schema = _OBJECT if shape is None else {"$ref": _REFERENCE.format(name=shape.__name__)}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _refusals(surface: str) -> dict[str, Any]:
+    schema = {"$ref": _REFERENCE.format(name=ErrorBody.__name__)} if surface in _OPENAI else _OBJECT
+    sentence = f"A refusal or a failure. Its code is one of {', '.join(CODES)}, where this API's errors have codes."
+    return {"default": {"description": sentence, "content": {"application/json": {"schema": schema}}}}
+
+
+def _id(name: str, path: str) -> str:
+    return _inside.sub("_", f"{name}{path}").strip("_")

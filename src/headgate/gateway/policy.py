@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 
 from headgate.errors import PeerError, RequestError, UpstreamError
-from headgate.events import Usage
+from headgate.events import Timings, Usage
 from headgate.gateway import journal
 from headgate.gateway.asgi import Headers
 from headgate.gateway.fault import internal
@@ -48,7 +48,10 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
         status: the HTTP status that the client was given; 0 if it left before it was given one.
         upstream: the engine that was chosen, if one was.
         model: the model that the client asked for, made safe to be shown.
+        answered_model: the model that the engine says it is, if that is another one, made safe to be shown.
         usage: what the engine reported; None if it reported nothing.
+        measured: how long the engine took, as measured here from when it was asked (`headgate.stopwatch`); None if it
+            was not asked.
         started_s: when the request's head was there, on the clock of `time.perf_counter`.
         first_byte_s: when the first byte of the reply's body was written, on the same clock; None if none was.
         ended_s: when the outcome was known, on the same clock.
@@ -65,7 +68,9 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 0
     upstream: str | None = None
     model: str | None = None
+    answered_model: str | None = None
     usage: Usage | None = None
+    measured: Timings | None = None
     started_s: float
     first_byte_s: float | None = None
     ended_s: float
@@ -150,7 +155,9 @@ class Entry:
         self.request_id = journal.request_id(given_id)
         self.upstream: str | None = None
         self.model: str | None = None
+        self.answered_model: str | None = None
         self.usage: Usage | None = None
+        self.measured: Timings | None = None
         self.parsed_s: float | None = None
         self.first_byte_s: float | None = None
         self.bytes_in = 0
@@ -237,7 +244,9 @@ class Entry:
             status=status,
             upstream=self.upstream,
             model=None if self.model is None else journal.safe(self.model),
+            answered_model=None if self.answered_model is None else journal.safe(self.answered_model),
             usage=self.usage,
+            measured=self.measured,
             started_s=self._started_s,
             first_byte_s=self.first_byte_s,
             ended_s=self.clock(),

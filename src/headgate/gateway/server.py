@@ -21,11 +21,12 @@ import uvicorn
 
 from headgate.config.values import DRAIN_S
 from headgate.errors import ConfigError
-from headgate.gateway.app import Gateway, shutting_down
+from headgate.gateway.app import Gateway
 from headgate.gateway.crowd import Crowd, files_max
 from headgate.gateway.direct import DirectLane
 from headgate.gateway.guards import Guarded
 from headgate.gateway.lane import EXTENSION
+from headgate.gateway.visit import shutting_down
 from headgate.limits import DEFAULTS, Limits
 
 _BACKLOG = 2048
@@ -123,7 +124,10 @@ class Server(uvicorn.Server):
         alarm = None
         if self._drained is not None:
             self._drained.drain()
-            alarm = self._loop.call_later(self._drained.config.drain_s, self._stop, self._drained)
+            drain_s = self._drained.config.drain_s
+            # A reload may have changed it since the server was made.
+            self.config.timeout_graceful_shutdown = _patience_s(drain_s)
+            alarm = self._loop.call_later(drain_s, self._stop, self._drained)
         try:
             await super().shutdown(sockets)
         finally:
@@ -176,9 +180,14 @@ def make_server(
         proxy_headers=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=math.ceil(drain_s + _FAREWELL_S),
+        timeout_graceful_shutdown=_patience_s(drain_s),
     )
     return Server(config, on_start, on_stop, gateway)
+
+
+def _patience_s(drain_s: float) -> int:
+    """When uvicorn gives up what still runs; it wants whole seconds."""
+    return math.ceil(drain_s + _FAREWELL_S)
 
 
 def _protocol(of_limits: Limits) -> type[Protocol]:
@@ -189,10 +198,11 @@ def _protocol(of_limits: Limits) -> type[Protocol]:
     return Limited
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
     """Listen on every address of a host; port 0 takes a free one, the same for all of them.
 
-    From then on clients are accepted and wait, so that a URL can be told before the server runs.
+    Sockets that are `shared` may be listened on by several processes, one set for each. From then on clients are
+    accepted and wait, so that a URL can be told before the server runs.
 
     Raises:
         ConfigError: if the host has no address here or the port is taken.
@@ -202,7 +212,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     for family, address in _addresses(host, port):
         chosen = sockets[0].getsockname()[1] if sockets else port
         try:
-            sockets.append(_listening(family, (address[0], chosen, *address[2:])))
+            sockets.append(_listening(family, (address[0], chosen, *address[2:]), shared=shared))
         except OSError as error:
             absent = error
             if error.errno not in _NOT_HERE:
@@ -235,12 +245,14 @@ def _close(sockets: list[socket.socket]) -> None:
     sockets.clear()
 
 
-def _listening(family: int, address: tuple[Any, ...]) -> socket.socket:
+def _listening(family: int, address: tuple[Any, ...], *, shared: bool) -> socket.socket:
     # asyncio turns off Nagle's delay only for sockets that say their protocol; without it small writes wait 40 ms.
     opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # elsewhere it would let two programs listen on one port
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind(address)

@@ -1,0 +1,1 @@
+"""What the gateway answers beside generation: lists, counts, vectors, and its own state."""
