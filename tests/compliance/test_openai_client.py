@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,11 +11,14 @@ from typing import Any
 
 import openai
 import pytest
+from engine.corpus import AFTER_TOOL
+from real_engine import llama_cpp
+from scripted import scripted
 
 from headgate.config import Config, UpstreamConfig
 from headgate.demo import DEMO_MODEL, cassettes
 from headgate.gateway import create_app
-from headgate.testing.fake_engine import CUT, FakeEngine, Script, chunk, plain, said, sse, streamed
+from headgate.testing.fake_engine import CUT, HANG, FakeEngine, Script, chunk, plain, said, sse, streamed
 from headgate.testing.live import serving
 from headgate.upstream.replay import ReplayUpstream
 
@@ -105,6 +109,76 @@ def test_usage_is_a_chunk_of_its_own(demo: openai.OpenAI) -> None:
 
 def test_the_demo_is_listed(demo: openai.OpenAI) -> None:
     assert [DEMO_MODEL] == [model.id for model in demo.models.list()]
+
+
+# llama.cpp
+
+SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}, "required": ["answer"]}
+
+
+@pytest.fixture(scope="module")
+def live() -> Generator[openai.OpenAI]:
+    """A client of a real engine."""
+    with llama_cpp("hermes") as engine_url:
+        app = create_app(Config(upstreams=(UpstreamConfig(name="llama", url=engine_url),)))
+        with serving(app) as url:
+            yield client_of(url)
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+@pytest.mark.parametrize(
+    ("question", "commands"), [("list the files", ["ls"]), ("list the files twice", ["ls", "ls -la"])]
+)
+def test_calls_arrive_and_their_results_are_sent_back(
+    live: openai.OpenAI, question: str, commands: list[str], *, is_streamed: bool
+) -> None:
+    fields = asked(question, tools=[TOOL], temperature=0)
+    message = said_by(live, fields, is_streamed=is_streamed)
+    calls = message["tool_calls"]
+    results = [{"role": "tool", "tool_call_id": call["id"], "content": "README.md"} for call in calls]
+    fields["messages"] += [message, *results]
+
+    assert commands == [json.loads(call["function"]["arguments"])["command"] for call in calls]
+    assert AFTER_TOOL["hermes"] == said_by(live, fields, is_streamed=is_streamed)["content"]
+
+
+def said_by(client: openai.OpenAI, fields: dict[str, Any], *, is_streamed: bool) -> dict[str, Any]:
+    """The message for the history, as the client itself writes it."""
+    if is_streamed:
+        with client.chat.completions.stream(**fields) as stream:
+            message: Any = stream.get_final_completion().choices[0].message
+    else:
+        message = client.chat.completions.create(**fields).choices[0].message
+    return dict(message.to_dict())
+
+
+def test_a_structured_answer_is_one(live: openai.OpenAI) -> None:
+    wanted: Any = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
+    reply = live.chat.completions.create(**asked("answer in json", response_format=wanted, temperature=0))
+
+    assert ["answer"] == list(json.loads(reply.choices[0].message.content or ""))
+
+
+@pytest.mark.parametrize("spelling", ["reasoning_content", "reasoning", "tags", "none"])
+def test_a_thought_is_where_it_was_asked_for(live: openai.OpenAI, spelling: str) -> None:
+    headers = {"x-headgate-reasoning": spelling}
+    reply = live.chat.completions.create(**asked("think: what is 2 + 2?", temperature=0), extra_headers=headers)
+    message = reply.choices[0].message
+    fields = {
+        name for name in ("reasoning_content", "reasoning") if "That is 4." in (message.model_extra or {}).get(name, "")
+    }
+
+    assert ({spelling} & {"reasoning_content", "reasoning"}) == fields
+    assert (spelling == "tags") == (message.content or "").startswith("<think>")
+    assert (message.content or "").strip().endswith("2 + 2 = 4.")
+
+
+def test_a_stream_that_is_closed_stops_the_engine() -> None:
+    with scripted(streamed(sse(chunk({"content": "Hel"})), HANG)) as live:
+        stream = client_of(live.url).chat.completions.create(**asked("hello"), stream=True)
+        assert "Hel" in [chunk.choices[0].delta.content for _, chunk in zip(range(2), stream, strict=False)]
+        stream.close()
+        live.left()
 
 
 # Failures

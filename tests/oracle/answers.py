@@ -12,8 +12,10 @@ The corpus says what the model generates. Engines differ in what they make of it
 - llama.cpp with `reasoning_format: none`: the tags stay in `content`; a `<think>` that the prompt had opened is put
   back. Harmony keeps its analysis tags, loses the final channel's, and builds from 2026.4 on leak
   `<|channel|>commentary to` before a call that they send as a call all the same.
-- llama.cpp with `force_pure_content_parser=1` or without Jinja: the generated text, less its stop token (`special=1`
-  shows that too). The `<think>` in the prompt of the forced template is not part of it.
+- llama.cpp with `force_pure_content_parser=1` or without Jinja: the generated text, less its stop token. The `<think>`
+  in the prompt of the forced template is not part of it; xllamacpp 0.2.14 does not read that thought at all.
+- llama.cpp with `special=1`: the stop token stands behind the text. Its own parser trips over that behind a ChatML
+  call (0.2.14: any call), with an error.
 - llama.cpp continues a last assistant message: 2026.8 repeats it, 2026.10 sends only the rest.
 - Ollama with llama-server's chat parser (`tiny`, `tinyplain`): as llama.cpp. Arguments are compact JSON everywhere.
 - Ollama with a Go template (`tinygo`): the same white space; a call that is no JSON or names an undeclared tool
@@ -45,6 +47,7 @@ class Engine:
     template: corpus.Template = "hermes"
     plain: bool = False  # the generated text comes as it is
     thought_is_text: bool = False  # think tags or analysis tags stay in the content
+    forgets_opener: bool = False  # a thought that the prompt has opened is text, up to its closer and with it
     keeps_head: bool = False  # the newline after <think> stays in the reasoning
     trims_before_call: bool = False  # white space before a call is gone
     reads_undeclared: bool = False  # calls are read whether the request offered tools or not
@@ -75,8 +78,9 @@ def engine(name: str, version: str, server: str, request: dict[str, Any]) -> Eng
         template=_template(server),
         plain=server.endswith(("_pure", "_nojinja", "_special")),
         thought_is_text=request.get("reasoning_format") == "none",
+        forgets_opener=version == "0.2.14",
         keeps_head=version == "0.2.14",
-        shows_stop=server.endswith("_special"),
+        shows_stop=server.endswith(("_special", "_shown")),
         leaks_header=version != "0.2.14",
         repeats_prefill=version == "2026.8.10566",
         calls_max=1 if version in ("0.2.14", "2026.4.8672") else None,
@@ -101,13 +105,17 @@ def ought(engine: Engine, request: dict[str, Any], tools: Collection[str]) -> Ch
     if engine.plain:
         text = _plain(engine, text)
         return Choice(content=text)
-    return _harmony(engine, text, tools) if engine.template == "harmony" else _chatml(engine, text, tools, request)
+    read = _harmony(engine, text, tools) if engine.template == "harmony" else _chatml(engine, text, tools, request)
+    return replace(read, content=read.content + _stop(engine)) if engine.shows_stop and not read.calls else read
 
 
 def _generated(engine: Engine, request: dict[str, Any]) -> str | None:
     """The model's whole answer to the last message."""
     if not request.get("messages"):
-        prompt = request.get("prompt", "")  # /api/generate has the question, /v1/completions the rendered prompt
+        # /api/generate has the question, /v1/completions the rendered prompt, /infill the beginning of one
+        prompt = request.get("prompt", request.get("input_prefix", ""))
+        if isinstance(prompt, list):
+            return None  # an answer for each
         return corpus.answer(prompt.rpartition("user\n")[2].partition("<|im_end|>")[0], engine.template)
     messages = request["messages"]
     last = messages[-1]
@@ -138,15 +146,24 @@ def _thinks(request: dict[str, Any]) -> bool:
 def _plain(engine: Engine, text: str) -> str:
     """The generated text: a stop token is part of it only if the server was told to show it."""
     if engine.shows_stop:
-        return text if text.endswith("<|call|>") else text + "<|return|>"
+        return text if text.endswith("<|call|>") else text + _stop(engine)
     return text.removesuffix("<|call|>")
+
+
+def _stop(engine: Engine) -> str:
+    """The token that ends a message which is no harmony call."""
+    return "<|return|>" if engine.template == "harmony" else "<|im_end|>"
 
 
 def _chatml(engine: Engine, text: str, tools: Collection[str], request: dict[str, Any]) -> Choice:
     """An answer with `<think>` and `<tool_call>`."""
     choice = Choice()
     if engine.template == "hermes_forced_think" and _thinks(request):
-        text = "<think>\n" + text
+        if engine.forgets_opener:
+            thought, closer, text = text.partition("</think>\n\n")
+            choice.content = thought + closer
+        else:
+            text = "<think>\n" + text
     if text.startswith("<think>"):
         thought, closer, rest = text.removeprefix("<think>").partition("</think>")
         if engine.thought_is_text:

@@ -16,6 +16,9 @@ from oracle import answers, markup
 from oracle.folders import Case
 from oracle.wire import Call, Choice, read
 
+LIMITS = ("length", "limit")
+"""What OpenAI-style engines and Ollama call a limit, and what llama-server's own paths do."""
+
 DIALECTS_TO_COME = ("responses", "anthropic")
 
 
@@ -58,7 +61,7 @@ def strayed(case: Case, choice: Choice, tools: Collection[str]) -> bool:
     ought = answers.ought(engine, case.request, tools)
     if ought is None:
         return True
-    if choice.error or choice.reason == "length":
+    if choice.error or choice.reason in LIMITS:
         return not begins(ought, choice)
     said = (choice.reasoning, choice.content, [(call.name, call.arguments) for call in choice.calls])
     return said != (ought.reasoning, ought.content, [(call.name, call.arguments) for call in ought.calls])
@@ -82,13 +85,14 @@ def message(choice: Choice, tools: Collection[str]) -> dict[str, Any]:
     if not choice.content and not choice.calls:
         thought = markup.in_thought(choice.reasoning, tools)
     calls = thought.calls + told.calls + choice.calls
-    whole = [entry(call) for call in calls if call.complete]
+    # Where an error came, nobody said that the last call was over, whatever its arguments look like.
+    whole = [entry(call) for call in calls if call.complete and not choice.error]
     return {
         "role": "assistant",
         "content": told.content or (None if whole else ""),
         "reasoning_content": thought.reasoning + told.reasoning or None,
         "tool_calls": whole,
-        "incomplete_calls": [entry(call) for call in calls if not call.complete],
+        "incomplete_calls": [entry(call) for call in calls if entry(call) not in whole],
         "finish_reason": finish_reason(choice, called=bool(whole)),
         "raw_reason": choice.reason,
         "usage": choice.usage,
@@ -106,6 +110,8 @@ def finish_reason(choice: Choice, *, called: bool) -> str | None:
     """The canonical reason: a limit or a filter wins, then a complete call, then stop."""
     if choice.error:
         return None
-    if choice.reason in ("length", "content_filter"):
+    if choice.reason in LIMITS:
+        return "length"
+    if choice.reason == "content_filter":
         return choice.reason
     return "tool_calls" if called else "stop"

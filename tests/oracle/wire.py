@@ -3,7 +3,8 @@
 Strategy: everything is there already, so `split`, `json.loads` and string concatenation do. Nothing here knows about
 chunks, markup or events; it is the plainest reading a person could give the bytes, to hold the decoder against.
 Spec: https://platform.openai.com/docs/api-reference/chat-streaming,
-https://github.com/ollama/ollama/blob/main/docs/api.md
+https://github.com/ollama/ollama/blob/main/docs/api.md,
+https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import Any
+
+NATIVE = ("/completion", "/infill")
+"""llama-server's own paths."""
 
 
 @dataclass
@@ -49,7 +53,8 @@ def read(path: str, status: int, body: bytes) -> list[Choice]:
     """Read a whole reply: one choice for each index the engine used, at least one."""
     if status >= 400:
         return [Choice(error=_error(json.loads(body)["error"], status))]
-    choices = _ollama(body.decode()) if path.startswith("/api/") else _openai(body.decode())
+    reader = _ollama if path.startswith("/api/") else _native if path in NATIVE else _openai
+    choices = reader(body.decode())
     for choice in choices:
         if not choice.ended and choice.error is None:
             choice.error = {"code": "upstream_truncated", "message": "*", "status": 502}
@@ -119,6 +124,35 @@ def _summed(reports: list[dict[str, Any]]) -> dict[str, Any] | None:
     return usage
 
 
+def _native(text: str) -> list[Choice]:
+    """Read llama-server's own server-sent events, or one whole JSON object; a `null` says nothing."""
+    lines = [line.removeprefix("data: ") for line in text.split("\n") if line.startswith("data: ")] or [text]
+    choices: dict[int, Choice] = {}
+    reports: dict[int, dict[str, Any]] = {}
+    for record in filter(None, map(json.loads, lines)):
+        choice = choices.setdefault(record["index"], Choice())
+        choice.content += record["content"]
+        if record["stop"]:
+            choice.ended, choice.reason = True, record["stop_type"]
+            reports[record["index"]] = _evaluated(record)
+            for one in choices.values():
+                one.timings = record["timings"]
+    for choice in choices.values():
+        choice.usage = _summed(list(reports.values()))
+    return [choices[index] for index in sorted(choices)]
+
+
+def _evaluated(record: dict[str, Any]) -> dict[str, Any]:
+    """llama-server's counts under OpenAI's names."""
+    prompt, completion = record["tokens_evaluated"], record["tokens_predicted"]
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": record["timings"]["cache_n"]},
+    }
+
+
 def _ollama(text: str) -> list[Choice]:
     """Read newline-delimited JSON or one whole JSON object; generate has `response`, chat has `message`."""
     choice = Choice()
@@ -161,7 +195,7 @@ def _counts(record: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _durations(record: dict[str, Any]) -> dict[str, Any] | None:
-    """Ollama's durations under llama-server's names; nanoseconds become milliseconds."""
+    """Ollama's durations under llama-server's names; nanoseconds become milliseconds, and two of them a rate."""
     names = {
         "prompt_eval_duration": "prompt_ms",
         "eval_duration": "predicted_ms",
@@ -171,4 +205,6 @@ def _durations(record: dict[str, Any]) -> dict[str, Any] | None:
     timings: dict[str, Any] = {name: record[key] / 1e6 for key, name in names.items() if key in record}
     if "eval_count" in record:
         timings["predicted_n"] = record["eval_count"]
+    if "eval_count" in record and record.get("eval_duration"):
+        timings["predicted_per_second"] = record["eval_count"] / (record["eval_duration"] / 1e9)
     return timings or None
