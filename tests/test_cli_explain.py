@@ -31,6 +31,8 @@ CASES = {
     "null-first-content.raw.txt": "dialects/openai/seed-003.null-first-content --raw",
     "recorded-call.txt": "dialects/openai/llamacpp.harmony_pure.tool",
     "recorded-call.html": "dialects/openai/llamacpp.harmony_pure.tool --html --raw",
+    "another-model.txt": "dialects/openai/llamacpp.hermes.error.unknown_model",
+    "draft-and-cache.txt": "dialects/openai/llamacpp.hermes_draft.think",
     "torn-reads.txt": "dialects/ollama/quirk-25-crlf-and-torn-reads",
     "cut-in-the-middle.txt": "dialects/ollama/quirk-27-cut-in-the-middle",
     "error-then-done.txt": "dialects/openai/quirk-20-error-then-done",

@@ -22,7 +22,7 @@ from test_cli_serve import COMMAND, WITHIN_S, Gateway, environment, fails, serve
 
 from headgate.cli._log import text
 from headgate.cli._sink import Sink
-from headgate.events import Usage
+from headgate.events import Timings, Usage
 from headgate.gateway.policy import Outcome, Settlement
 
 KEY, PROMPT = "sk-never-shown", "what is your name?"
@@ -101,7 +101,8 @@ def test_as_text_each_request_is_one_line(tmp_path: Path) -> None:
 
     words = first.split()
     assert ["200", "ok", "chat", "upstream=demo", "model=demo"] == words[2:7]
-    assert ["tokens=15+7", "id=my-first"] == words[9:]
+    # A rate is there unless the whole answer came at once.
+    assert ["tokens=15+7", "id=my-first"] == [word for word in words[9:] if not word.startswith("tokens_per_s=")]
     assert second.split()[2:6] == ["404", "refused", "-", "code=not_found"]
 
 
@@ -282,6 +283,10 @@ def settlement(**more: Any) -> Settlement:
         (
             {"upstream": "u", "model": "m", "first_byte_s": 1.25, "usage": Usage(input_tokens=3, output_tokens=4)},
             "200 ok chat upstream=u model=m first_byte_s=0.250 total_s=2.500 tokens=3+4 id=id-1",
+        ),
+        (
+            {"model": "gpt-4", "answered_model": "m", "measured": Timings(measured_per_second=7.26)},
+            "200 ok chat model=gpt-4 answered_model=m total_s=2.500 tokens_per_s=7.3 id=id-1",
         ),
         (
             {"outcome": Outcome.CLIENT_GONE, "status": 0, "code": "cancelled", "principal": "key-1"},

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pieces import DONE, call, chunk, ndjson, sse
 
+from headgate.cassette import Cassette, Meta, Piece
 from headgate.cli import main
 from headgate.conform import check_stream
 from headgate.events import MessageEnd, TextDelta, from_jsonl
@@ -95,6 +96,7 @@ def test_a_message_is_one_json_object_for_each_choice(normalize: Normalize) -> N
 def test_a_message_names_every_key(normalize: Normalize) -> None:
     assert {
         "role": "assistant",
+        "model": "m",
         "content": "hi",
         "reasoning_content": None,
         "tool_calls": [],
@@ -106,6 +108,82 @@ def test_a_message_names_every_key(normalize: Normalize) -> None:
         "repairs": [],
         "error": None,
     } == normalize.message(LINES)
+
+
+# -- recordings -----------------------------------------------------------------------------------------------
+
+
+def recording(folder: Path, request: dict[str, Any], *reads: tuple[float, bytes], status: int = 200) -> str:
+    """The folder of a recording, with the milliseconds at which each read came."""
+    cassette = Cassette(
+        meta=Meta(status=status),
+        request=json.dumps(request).encode(),
+        pieces=tuple(Piece(at_ms / 1000, data) for at_ms, data in reads),
+    )
+    for name, data in cassette.files().items():
+        (folder / name).write_bytes(data)
+    return str(folder)
+
+
+def test_a_recording_tells_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two tokens of which the second came half a second after the first; the engine's own count is beside it."""
+    first, last = LINES.splitlines(keepends=True)
+    folder = recording(tmp_path, {"model": "m:latest"}, (250, first), (750, last))
+
+    assert 0 == main(["normalize", folder, "--to", "message"])
+
+    out, err = capsys.readouterr()
+    assert {
+        "predicted_n": 2,
+        "first_content_ms": 250.0,
+        "measured_ms": 750.0,
+        "measured_per_second": 2.0,
+    } == json.loads(out)["timings"]
+    assert "" == err
+
+
+def test_a_recording_that_nobody_timed_was_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["normalize", recording(tmp_path, {}, (0, LINES)), "--to", "message"])
+
+    assert {"predicted_n": 2} == json.loads(capsys.readouterr().out)["timings"]
+
+
+def test_a_recordings_request_says_which_tools_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = b'<tool_call>{"name": "f", "arguments": {}}</tool_call>'
+    stream = sse(chunk({"content": text.decode()}), chunk({}, "stop")) + DONE
+    for tools, calls in (([{"type": "function", "function": {"name": "f"}}], 1), ([], 0)):
+        main(["normalize", recording(tmp_path, {"tools": tools}, (0, stream)), "--to", "message"])
+
+        assert calls == len(json.loads(capsys.readouterr().out)["tool_calls"])
+
+
+def test_another_model_than_the_recorded_request_asked_for_is_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["normalize", recording(tmp_path, {"model": "gpt-4"}, (1, LINES)), "--to", "message"])
+
+    out, err = capsys.readouterr()
+    assert "m" == json.loads(out)["model"]
+    assert 'headgate normalize: "m" answered, where "gpt-4" was asked for\n' == err
+
+
+def test_a_recorded_refusal_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = recording(tmp_path, {}, (1, b'{"error":{"message":"too long"}}'), status=400)
+
+    assert 1 == main(["normalize", folder, "--to", "message"])
+    assert {"code": "upstream_error", "message": "too long", "status": 400} == json.loads(capsys.readouterr().out)[
+        "error"
+    ]
+
+
+def test_a_folder_that_is_no_recording_is_a_mistake_in_the_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 2 == main(["normalize", str(tmp_path)])
+    assert "meta.toml is missing" in capsys.readouterr().err
+
+
+# -- ends -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("to", ["chat", "events", "message"])

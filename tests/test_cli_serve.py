@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -151,11 +152,11 @@ def fails(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) 
     return result.stderr
 
 
-def test_without_engines_it_serves_recordings_and_says_so(tmp_path: Path) -> None:
+def test_without_engines_it_serves_the_demo_and_says_so(tmp_path: Path) -> None:
     with serve("--port", "0", cwd=tmp_path) as gateway:
-        assert "demo engine: recordings, model `demo`" in gateway.banner
+        assert "demo engine: recordings, model " in gateway.banner
         assert "no engine was found (looked at 127.0.0.1:1); looking again every 10 s" in gateway.banner
-        assert ["demo"] == [model["id"] for model in gateway.get("/v1/models")["data"]]
+        assert ["demo", "recordings"] == [model["id"] for model in gateway.get("/v1/models")["data"]]
 
         data = gateway.chat(stream=True)
         assert [] == check_stream(data)
@@ -209,6 +210,20 @@ def test_an_engine_that_the_environment_names_is_found(tmp_path: Path, variable:
         with serve("--port", "0", cwd=tmp_path, environ={variable: url, "OPENAI_API_KEY": "sesame"}) as gateway:
             assert "vllm 0.19.0" in gateway.banner
             assert not any("authorization" in asked.headers for asked in engine.asked)
+
+
+def test_a_variable_that_names_no_engine_is_said_so_without_its_value(tmp_path: Path) -> None:
+    environ = {"OPENAI_BASE_URL": "https://h.example/v1?key=sesame", "HEADGATE_LOG": "text"}
+    with (
+        running(vllm) as engine,
+        serve("--port", "0", cwd=tmp_path, environ={**environ, "HEADGATE_LOOK": engine.url}) as gateway,
+    ):
+        assert gateway.process.stderr is not None
+        assert select.select([gateway.process.stderr], [], [], WITHIN_S)[0]
+        line = gateway.process.stderr.readline()
+
+    assert line.startswith("headgate serve: warning: OPENAI_BASE_URL: expected a URL without a query, a fragment")
+    assert "sesame" not in line + gateway.banner
 
 
 def test_demo_is_served_where_it_is_asked_for(tmp_path: Path) -> None:
@@ -268,26 +283,38 @@ def test_sighup_reads_the_file_again_and_keeps_what_works(tmp_path: Path) -> Non
 
 
 EARLY = """
-import os, signal, sys
-from headgate.cli import _banner, main
+import importlib, os, signal, sys
+from headgate.cli import main
 
-def banner(*given):
+module, name = sys.argv[1].rsplit(".", 1)
+owner = importlib.import_module(module)
+plain = getattr(owner, name)
+
+def told(*given, **named):
+    setattr(owner, name, plain)
     os.kill(os.getpid(), signal.SIGHUP)
-    return text(*given)
+    return plain(*given, **named)
 
-text, _banner.banner = _banner.banner, banner
-sys.exit(main(["serve", "--demo", "--port", "0", "--log", "text"]))
+setattr(owner, name, told)
+sys.exit(main(["serve", "--upstream", "http://127.0.0.1:1", "--port", "0", "--log", "text"]))
 """
+STAGES = (
+    "headgate.cli.serve.source",  # before the configuration is read
+    "headgate.cli._engines.choose",  # while engines are looked for, in an event loop that is not the server's
+    "headgate.gateway.server.make_server",
+    "headgate.cli._banner.banner",  # whoever reads it may send the signal at once
+)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
-def test_sighup_before_the_first_word_does_not_end_it(tmp_path: Path) -> None:
-    """Whoever reads the banner may send it at once, and nobody but a handler keeps it from ending the process."""
-    command = [sys.executable, "-c", EARLY]
-    with running_process(command, cwd=tmp_path) as gateway:
+@pytest.mark.parametrize("stage", STAGES)
+def test_sighup_before_the_first_word_neither_ends_it_nor_is_lost(tmp_path: Path, stage: str) -> None:
+    """Nobody but a handler keeps it from ending the process; what it asks for is done once that can be."""
+    with running_process([sys.executable, "-c", EARLY, stage], cwd=tmp_path) as gateway:
         assert gateway.process.stderr is not None
+        assert select.select([gateway.process.stderr], [], [], WITHIN_S)[0]
         assert "headgate serve: read the configuration again." in gateway.process.stderr.readline()
-        assert ["demo"] == gateway.get("/health")["upstreams"]
+        assert ["127.0.0.1:1"] == gateway.get("/health")["upstreams"]
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
@@ -329,13 +356,13 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that can be caught")
 def test_sigterm_ends_it_as_sigterm_does(tmp_path: Path) -> None:
-    with serve("--port", "0", cwd=tmp_path) as gateway:
+    with serve("--port", "0", "--upstream", NOWHERE, cwd=tmp_path) as gateway:
         assert -signal.SIGTERM == gateway.end(signal.SIGTERM)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child alone")
 def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
-    with serve("--port", "0", cwd=tmp_path) as gateway:
+    with serve("--port", "0", "--upstream", NOWHERE, cwd=tmp_path) as gateway:
         assert 130 == gateway.end(signal.SIGINT)
         assert gateway.process.stderr is not None
         assert "" == gateway.process.stderr.read()

@@ -13,7 +13,7 @@ from typing import Self
 import pytest
 
 from headgate.cli import _settings
-from headgate.cli._engines import choose
+from headgate.cli._engines import Demo, choose
 from headgate.cli._settings import Source
 from headgate.cli._watch import Watch
 from headgate.config.layers import flag_layer
@@ -33,7 +33,7 @@ class Gateway:
         self.given: list[Mapping[str, Upstream]] = []
 
     def reload(self, config: Config, upstreams: Mapping[str, Upstream] | None = None) -> None:
-        if any(upstream.url.endswith("#") for upstream in config.upstreams):
+        if any(upstream.url.endswith(":99") for upstream in config.upstreams):
             raise ConfigError("that URL cannot be used.")
         self.configs.append(config)
         self.given.append(upstreams or {})
@@ -46,13 +46,13 @@ class Gateway:
 class Stand:
     """A watch over a folder, which looks every few milliseconds."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], *, demo: bool = False) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str], *, demo: Demo | None = None) -> None:
         self.gateway = Gateway()
         self.said: asyncio.Queue[str] = asyncio.Queue()
         self.file = folder / "headgate.toml"
         self._source = Source(str(self.file) if self.file.exists() else None, flag_layer(), environ)
         self._environ = environ
-        self._demo = demo
+        self._demo: Demo | None = demo
         self.before_watching: Callable[[], object] = lambda: None
 
     async def __aenter__(self) -> Self:
@@ -101,7 +101,7 @@ def test_a_changed_file_is_read_and_a_bad_one_changes_nothing(tmp_path: Path) ->
             assert "read " in await stand.heard()
             stand.file.write_text("[server]\nprot = 1\n")
             assert (await stand.heard()).endswith("Did you mean port? The configuration stays as it was.")
-            stand.file.write_text(upstream("c", "http://h/#"))
+            stand.file.write_text(upstream("c", "http://h:99"))
             assert "that URL cannot be used. The configuration stays as it was." in await stand.heard()
             stand.file.write_text(upstream("d"))
             await stand.heard()
@@ -239,7 +239,7 @@ def test_an_engine_that_appears_takes_over_from_the_demo_once(tmp_path: Path) ->
 
 def test_nothing_is_looked_for_when_the_demo_was_asked_for(tmp_path: Path) -> None:
     async def run() -> None:
-        async with FakeEngine(MODELS) as engine, Stand(tmp_path, {"HEADGATE_LOOK": engine.url}, demo=True):
+        async with FakeEngine(MODELS) as engine, Stand(tmp_path, {"HEADGATE_LOOK": engine.url}, demo="recordings"):
             await asyncio.sleep(0.1)
             assert [] == engine.asked
 
@@ -253,8 +253,8 @@ def test_a_file_without_engines_brings_the_search_back(tmp_path: Path) -> None:
             stand.file.write_text("")
             assert "demo engine: recordings" in await stand.heard()
 
-        assert [["demo"]] == stand.gateway.names
-        assert ["demo"] == list(stand.gateway.given[0])
+        assert ["recordings"] == [name for name in stand.gateway.names[0] if name != "demo"]
+        assert ["recordings"] == list(stand.gateway.given[0])
 
     (tmp_path / "headgate.toml").write_text(upstream("a"))
     asyncio.run(run())

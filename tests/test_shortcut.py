@@ -112,29 +112,38 @@ def test_any_ollama_stream_is_translated_as_by_definition(found: list[str], plac
         assert written(whole, pieces) == written(short, pieces)
 
 
+def test_a_thought_in_the_text_and_one_apart_are_not_confused() -> None:
+    """Both go on in one block, but text ends the one and belongs to the other."""
+    said = [{"content": "<think>"}, *({"content": f" a{n}"} for n in range(9)), {"reasoning_content": " b\n"}]
+    said += [*({"reasoning_content": f" c{n}"} for n in range(9)), {"content": " d"}, {"content": "</think>e"}]
+    pieces = [*(sse(chunk(delta)) for delta in said), sse(chunk({}, "stop")) + DONE]
+
+    short, whole = translators("openai")
+    assert written(whole, pieces) == written(short, pieces)
+
+
 @pytest.mark.parametrize("dialect", ["openai", "ollama"])
 @pytest.mark.parametrize("markup", ["auto", "off"])
-def test_plain_deltas_take_it(dialect: str, markup: str) -> None:
+@pytest.mark.parametrize("read_bytes", [None, 10_000], ids=["record by record", "large reads"])
+@pytest.mark.parametrize(("said", "thought"), [("content", "content"), ("reasoning_content", "thinking")])
+def test_plain_deltas_take_it(dialect: str, markup: str, read_bytes: int | None, said: str, thought: str) -> None:
     """Otherwise everything above would hold of a shortcut that is never taken."""
-    words = [" word", " and", " another", "."] * 25
+    words = [" word", " <b", " x[0", ".", ' "é"'] * 50
     if dialect == "openai":
-        pieces = [sse(chunk({"content": word})) for word in words]
+        pieces = [sse(chunk({said: word})) for word in words]
     else:
         pieces = [
-            ndjson({"model": "m", "created_at": f"{number}Z", "message": {"content": word}, "done": False})
+            ndjson({"model": "m", "created_at": f"{number}Z", "message": {thought: word}, "done": False})
             for number, word in enumerate(words)
         ]
+    if read_bytes is not None:
+        data = b"".join(pieces)
+        pieces = cut_at(data, range(read_bytes, len(data), read_bytes))
+    heard: list[Event] = []
     decoder = headgate.decoder(dialect, markup=markup, ids=numbered())
-    seen: list[bytes] = []
-    feed = decoder.feed
-
-    def counted(data: bytes) -> list[Event]:
-        seen.append(data)
-        return feed(data)
-
-    decoder.feed = counted  # type: ignore[method-assign]
-    translator = Translator(decoder, headgate.encoder(ids=numbered(), now_s=1))
+    translator = Translator(decoder, headgate.encoder(ids=numbered(), now_s=1), heard.extend, every_delta=False)
     out = b"".join(map(translator.feed, pieces))
 
-    assert out.count(b"\n\n") == len(words) + 1
-    assert len(seen) <= 3
+    assert len(words) + 1 == out.count(b"\n\n")
+    # Only what teaches the envelope goes the whole way, and of each large read what is cut at its borders.
+    assert len(heard) <= (5 if read_bytes is None else 15 * len(pieces))

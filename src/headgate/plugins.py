@@ -19,10 +19,25 @@ def plugins(package: str, path: Iterable[str], export: str, *, group: str = "") 
         group: the entry points' group; without one, the package's name.
     """
     found: dict[str, Any] = {}
-    for module in sorted(info.name for info in pkgutil.iter_modules(path)):
+    for module in _modules(path):
         plugin = getattr(importlib.import_module(f"{package}.{module}"), export, None)
         if plugin is not None:
             found[plugin.name] = plugin
     for entry in entry_points(group=group or package):
         found[entry.name] = entry.load()
     return found
+
+
+def plugin(package: str, path: Iterable[str], export: str, name: str) -> Any:
+    """Return the one of this name as `plugins` would, without importing the others; None if no module is called so.
+
+    None too where the module of this name exports another, or another package adds any.
+    """
+    if name not in _modules(path) or entry_points(group=package):
+        return None
+    found = getattr(importlib.import_module(f"{package}.{name}"), export, None)
+    return found if found is not None and found.name == name else None
+
+
+def _modules(path: Iterable[str]) -> list[str]:
+    return sorted(info.name for info in pkgutil.iter_modules(path))

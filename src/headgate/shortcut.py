@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from headgate.dialects.base import Decoder, Plain
+from headgate.dialects.base import Decoder
 from headgate.events import ReasoningDelta, TextDelta
+from headgate.markup.plain import Plain
 from headgate.surfaces.base import Encoder, Frame
 
 _TEXT = re.compile(rb'"(?:content|reasoning_content|reasoning|thinking|text|response)": ?"(?!")')
@@ -26,8 +27,16 @@ _STRING = re.compile(rb'(?:[^"\\]|\\.)*+')
 _MARKERS = "shortcut", "way"
 _TRIES = 16
 _HITS_PER_TRY = 8
+_LESSON_BYTES = 512
+"""Of a large read, so much goes the whole way before it is looked whether it taught an envelope; a record has 250."""
+_LARGE_BYTES = 4096
+"""What is worth a lesson: that takes as long as ten records."""
 
 _decode = msgspec.json.Decoder(str).decode
+
+
+_Alone = tuple[bytes, bytes, int, int, Callable[[bytes], object], bytes, bytes]
+"""Head and tail of an envelope, their lengths, what matches a text between them, and what stands around that then."""
 
 
 class Envelope(NamedTuple):
@@ -43,18 +52,10 @@ class Envelope(NamedTuple):
     delta: TextDelta | ReasoningDelta
     frame: Frame
 
-    def text_of(self, data: bytes, start: int, end: int) -> bytes:
-        """The text of the record `data[start:end]` as JSON, without its quotes; b"" where it is another record."""
-        behind = end - len(self.tail)
-        if behind <= start or not (data.startswith(self.head, start) and data.startswith(self.tail, behind)):
-            return b""
-        start += len(self.head)
-        if self.middle:
-            start = data.find(b'"', start)
-            if not data.startswith(self.middle, start):
-                return b""
-            start += len(self.middle)
-        return data[start:behind]
+    def holds(self, record: bytes) -> bool:
+        """Whether a record is in this envelope, whatever its text."""
+        is_long = len(record) > len(self.head) + len(self.middle) + len(self.tail)
+        return is_long and record.startswith(self.head) and self.middle in record and record.endswith(self.tail)
 
 
 class Shortcut:
@@ -70,89 +71,135 @@ class Shortcut:
         self._decoder = decoder
         self._encoder = encoder
         self._whole = whole
-        self._end = b""  # what ends a record of this stream
-        self._behind = 0  # how much of that is left from its first line feed on
         self._envelope: Envelope | None = None
         self._plain: Plain | None = None
+        self._alone: _Alone | None = None
         self._longest = min(decoder.limits.line_bytes_max, decoder.limits.event_bytes_max)
         self._tries = _TRIES * _HITS_PER_TRY  # what may be spent on learning; records in the envelope earn more
 
     def feed(self, data: bytes, /) -> bytes:
         """Translate bytes in any split."""
-        if self._envelope is None:
-            return self._all(data)
+        if self._alone is not None:
+            # A read that is one plain record, as an engine sends them: `_short` in as few steps as there can be.
+            head, tail, ahead, rest, copies, before, behind = self._alone
+            text = data[ahead:-rest]
+            if text and data.startswith(head) and data.endswith(tail) and len(data) <= self._longest and copies(text):
+                self._tries += 1
+                self._decoder.skip(len(data))
+                return before + text + behind
         out: list[bytes] = []
         start = self._short(data, 0, out)
         while start < len(data):
-            place = data.find(self._end, start)
-            end = place + len(self._end) if place >= 0 else len(data)
+            end = self._far(data, start)
             out.append(self._all(data[start:end]))
             start = self._short(data, end, out)
         return b"".join(out)
 
+    def _far(self, data: bytes, start: int) -> int:
+        """Where that ends which goes the whole way: one record, or without an envelope as many as may teach one."""
+        record_end = self._decoder.record_end
+        if not record_end or (self._envelope is None and self._tries < _HITS_PER_TRY):
+            return len(data)
+        if self._envelope is not None:
+            place = data.find(record_end, start)
+        elif len(data) - start > _LARGE_BYTES:
+            place = data.find(record_end, start + _LESSON_BYTES)
+        else:
+            place = data.rfind(record_end, start)  # what follows is part of a record, and teaches nothing
+        return place + len(record_end) if place >= 0 else len(data)
+
     def _all(self, data: bytes) -> bytes:
         """Go the whole way, and learn from it."""
-        self._plain = None
+        self._plain = self._alone = None
+        if self._envelope is not None and isinstance(self._envelope.delta, ReasoningDelta):
+            # A thought may go on in the text or apart from it; which of the two it does now must be learned again.
+            self._envelope = None
         out = self._whole(data)
-        if self._tries >= _HITS_PER_TRY:
+        if self._encoder.done:
+            self._envelope = None  # an encoder may end before the engine does: nothing more is written
+        elif self._tries >= _HITS_PER_TRY:
             self._learn(data)
         return out
 
     def _short(self, data: bytes, start: int, out: list[bytes]) -> int:
         """Translate what is in the envelope from `start` on; return where that ends."""
-        envelope, plain = self._envelope, self._plain
-        if envelope is not None and plain is None:
-            # Nothing changes the answer until something goes the whole way again.
-            plain = self._plain = self._decoder.plain(envelope.delta)
-        if envelope is None or plain is None:
+        envelope = self._envelope
+        if envelope is None:
             return start
-        first, size, before, behind = start, len(data), len(envelope.head), self._behind
-        # One character is found much faster than two, and behind the head no line ends but the record's last.
-        while start < size and (place := data.find(b"\n", start + before)) >= 0:
-            end = place + behind
-            text = envelope.text_of(data, start, end)
-            if not text or end - start > self._longest:
-                break
-            if plain(text) is None:
-                taken = self._taken(envelope, text)
-                if taken is None:
+        plain = self._plain or self._look(envelope)
+        if plain is None:
+            return start
+        head, middle, tail, _, (before, behind, _) = envelope
+        first, ahead, rest, copies = start, len(head), len(tail), plain.json
+        # The commonest case first; `_taken` knows the others.
+        while data.startswith(head, start):
+            place = start + ahead
+            if middle:
+                place = data.find(b'"', place)
+                if not data.startswith(middle, place):
                     break
-                out.append(taken)
-                plain = self._plain = self._decoder.plain(envelope.delta)
+                place += len(middle)
+            end = data.find(b'"', place)
+            text = data[place:end]
+            if text and data.startswith(tail, end) and end + rest - start <= self._longest and copies(text):
+                out += (before, text, behind)
+                start = end + rest
+            elif end := self._taken(envelope, data, start, place, out):
+                start = end
+                plain = self._plain or self._look(envelope)
                 if plain is None:
-                    start = end
                     break
+                copies = plain.json
             else:
-                out += (envelope.frame.before, text, envelope.frame.behind)
-            start = end
+                break
             self._tries += 1
         self._decoder.skip(start - first)
         return start
 
-    def _taken(self, envelope: Envelope, text: bytes) -> bytes | None:
-        """The frame of a text that is not to be copied as it is; None if its record must go the whole way."""
+    def _look(self, envelope: Envelope) -> Plain | None:
+        """Ask what is plain now. Nothing changes that until something goes the whole way again, or is taken."""
+        plain = self._plain = self._decoder.plain(envelope.delta)
+        if plain is not None and not envelope.middle:
+            head, tail, (before, behind, _) = envelope.head, envelope.tail, envelope.frame
+            self._alone = head, tail, len(head), len(tail), plain.json, before, behind
+        return plain
+
+    def _taken(self, envelope: Envelope, data: bytes, start: int, place: int, out: list[bytes]) -> int:
+        """Translate the record at `start`, whose text at `place` is not to be copied.
+
+        Returns where it ends; 0 if it must go the whole way.
+        """
+        string = _STRING.match(data, place)
+        end = string.end() if string else place
+        behind = end + len(envelope.tail)
+        if end == place or not data.startswith(envelope.tail, end) or behind - start > self._longest:
+            return 0
         try:
-            value = self._decoder.take_text(envelope.delta, _decode(b'"%b"' % text))
+            text = _decode(b'"%b"' % data[place:end])
         except ValueError:
-            return None
-        if not value:
-            return None if value is None else b""
-        return envelope.frame.before + envelope.frame.text(value) + envelope.frame.behind
+            return 0
+        if self._plain is None or not self._plain.text(text):
+            taken = self._decoder.take_text(envelope.delta, text)
+            if taken is None:
+                return 0
+            self._plain, self._alone, text = None, None, taken
+        if text:
+            out += (envelope.frame.before, envelope.frame.text(text), envelope.frame.behind)
+        return behind
 
     # -- learning ------------------------------------------------------------------------------------
 
     def _learn(self, data: bytes) -> None:
         """Look for an envelope in the last record of `data`, which has just gone the whole way."""
-        self._end = self._decoder.record_end
-        if not self._end or not data.endswith(self._end):
+        record_end = self._decoder.record_end
+        if not record_end or not data.endswith(record_end):
             return
-        self._behind = len(self._end) - self._end.find(b"\n")
-        end = len(data) - len(self._end)
-        start = data.rfind(self._end, 0, end) + len(self._end) if self._end in data[:end] else 0
-        if self._envelope is not None and self._envelope.text_of(data, start, len(data)):
+        place = data.rfind(record_end, 0, len(data) - len(record_end))
+        record = data[place + len(record_end) :] if place >= 0 else data
+        if self._envelope is not None and self._envelope.holds(record):
             return  # it is known, and its text was what wanted the whole way
         self._tries = min(self._tries, _TRIES * _HITS_PER_TRY) - _HITS_PER_TRY
-        self._envelope = self._envelope_of(data[start:]) or self._envelope
+        self._envelope = self._envelope_of(record) or self._envelope
 
     def _envelope_of(self, record: bytes) -> Envelope | None:
         texts = list(_TEXT.finditer(record))
@@ -170,13 +217,10 @@ class Shortcut:
 
     def _tried(self, head: bytes, tail: bytes) -> TextDelta | ReasoningDelta | None:
         """What a twin of the decoder makes of the envelope with other texts in it, if that is they and nothing else."""
-        twin = self._decoder.copy()
-        found: list[TextDelta | ReasoningDelta] = []
-        for marker in _MARKERS:
-            events = twin.feed(head + marker.encode() + tail)
-            if len(events) != 1 or not isinstance(events[0], TextDelta | ReasoningDelta):
-                return None
-            found.append(events[0])
-        first, second = found
-        same = second == msgspec.structs.replace(first, text=_MARKERS[1])
-        return first if same and first.text == _MARKERS[0] and not first.logprobs else None
+        events = self._decoder.copy().feed(b"".join(head + marker.encode() + tail for marker in _MARKERS))
+        if len(events) != len(_MARKERS):
+            return None
+        first, second = events
+        if not isinstance(first, TextDelta | ReasoningDelta) or first.logprobs or first.text != _MARKERS[0]:
+            return None
+        return first if second == msgspec.structs.replace(first, text=_MARKERS[1]) else None

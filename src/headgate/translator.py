@@ -12,6 +12,7 @@ from headgate.dialects.base import Decoder
 from headgate.errors import PeerError
 from headgate.events import Event, StreamError
 from headgate.shortcut import Shortcut
+from headgate.stopwatch import Measure
 from headgate.surfaces.base import Encoder
 
 Tap = Callable[[Sequence[Event]], None]
@@ -25,12 +26,22 @@ class Translator:
         encoder: writes the client's bytes.
         tap: is called with each batch of events, if somebody listens.
         every_delta: whether the tap must hear of plain text too; False lets that take the shortcut.
+        measure: completes the usage of what the encoder is given by what it measured; the tap hears the engine's own.
     """
 
-    def __init__(self, decoder: Decoder, encoder: Encoder, tap: Tap | None = None, *, every_delta: bool = True) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        encoder: Encoder,
+        tap: Tap | None = None,
+        *,
+        every_delta: bool = True,
+        measure: Measure | None = None,
+    ) -> None:
         self._decoder = decoder
         self._encoder = encoder
         self._tap = tap
+        self._measure = measure
         self._feed = self._whole if tap is not None and every_delta else Shortcut(decoder, encoder, self._whole).feed
 
     @property
@@ -74,4 +85,6 @@ class Translator:
     def _encode(self, events: list[Event]) -> bytes:
         if self._tap is not None and events:
             self._tap(events)
+        if self._measure is not None and events:
+            events = self._measure(events)
         return self._encoder.feed(events) if events else b""

@@ -21,7 +21,8 @@ INTERRUPTED_STATUS = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `headgate`. Returns the exit status: 0 done, 1 the stream failed, 2 a mistake in the call."""
-    arguments = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments = parser(*given[:1]).parse_args(given)
     try:
         return int(arguments.run(arguments))
     except HeadgateError as error:
@@ -34,11 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED_STATUS
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser with every verb."""
+def parser(verb: str = "") -> argparse.ArgumentParser:
+    """The parser with this verb, or with every verb where there is none of this name."""
     top = argparse.ArgumentParser(prog="headgate", description="One exact stream from every model engine.")
     top.add_argument("--version", action="version", version=f"headgate {__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for module in sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_")):
+    known = sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_"))
+    for module in [verb] if verb in known else known:
         importlib.import_module(f"{__name__}.{module}").add_parser(verbs)
     return top

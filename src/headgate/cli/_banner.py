@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,6 +13,7 @@ from headgate.cli._engines import Chosen
 from headgate.config.values import Config
 from headgate.discovery import Engine
 from headgate.surfaces import surfaces
+from headgate.upstream.embedded_start import INSTALL
 
 _MODELS_MAX = 5
 """Models named for each engine; `GET /v1/models` lists all."""
@@ -47,8 +49,12 @@ def engines(chosen: Chosen, look_s: float) -> Iterator[str]:
         yield from (found(engine) for engine in chosen.found)
     else:
         for upstream in chosen.config.upstreams:
+            models = ", ".join(f"`{model}`" for model in upstream.models)
             if upstream.name in chosen.given:
-                yield f"demo engine: recordings, model `{', '.join(upstream.models)}`"
+                yield f"demo engine: recordings, model {models}{_instead(chosen)}"
+            elif upstream.embedded is not None:
+                who = "demo engine" if chosen.is_demo else upstream.name
+                yield f"{who}: llama.cpp with {Path(upstream.embedded.gguf).name}, model {models}"
             else:
                 yield f"{upstream.name}: {upstream.url} ({upstream.dialect})"
     for engine, place in chosen.looked.locked:
@@ -57,6 +63,11 @@ def engines(chosen: Chosen, look_s: float) -> Iterator[str]:
     if chosen.searching:
         where = ", ".join(urlsplit(place.url).netloc for place in chosen.places) or "nowhere"
         yield f"no engine was found (looked at {where}); looking again every {look_s:g} s"
+
+
+def _instead(chosen: Chosen) -> str:
+    runs = any(upstream.embedded for upstream in chosen.config.upstreams)
+    return "" if runs else f" (for an engine that computes: {INSTALL})"
 
 
 def found(engine: Engine) -> str:

@@ -7,6 +7,7 @@ request nothing is shown that `gateway.journal` does not show.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from typing import Literal, TypeAlias
 
@@ -51,20 +52,28 @@ class Log:
         self._sink.close()
 
     def _line(self, sentence: str) -> str:
-        return f"{_object('INFO', 'headgate.serve', sentence) if self._is_json else _PREFIX + sentence}\n"
+        return _line(sentence, is_json=self._is_json)
+
+
+def say(sentence: str, form: Form) -> None:
+    """Tell the operator something from a process that has no log of its own."""
+    sys.stderr.write(_line(sentence, is_json=form == "json"))
+    sys.stderr.flush()
 
 
 def text(settlement: Settlement, /) -> str:
     """A request on one line: when, the status, how it ended, what for; then what else is known of it."""
-    usage = settlement.usage
+    usage, measured = settlement.usage, settlement.measured
     known = {
         "code": settlement.code,
         "by": None if settlement.principal == ANONYMOUS else journal.safe(settlement.principal),
         "upstream": settlement.upstream and journal.safe(settlement.upstream),
         "model": settlement.model,
+        "answered_model": settlement.answered_model,
         "first_byte_s": _seconds(settlement.started_s, settlement.first_byte_s),
         "total_s": _seconds(settlement.started_s, settlement.ended_s),
         "tokens": usage and f"{usage.input_tokens or 0}+{usage.output_tokens or 0}",
+        "tokens_per_s": measured and measured.measured_per_second and f"{measured.measured_per_second:.1f}",
         "id": settlement.request_id,
     }
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -77,6 +86,10 @@ class _Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return _object(record.levelname, record.name, super().format(record))
+
+
+def _line(sentence: str, *, is_json: bool) -> str:
+    return f"{_object('INFO', 'headgate.serve', sentence) if is_json else _PREFIX + sentence}\n"
 
 
 def _object(level: str, name: str, message: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from headgate.cassette import Cassette
 from headgate.dialects import dialects
 from headgate.dialects.base import Decoder
 from headgate.errors import UsageError
@@ -69,6 +70,30 @@ def reader(
     )
 
 
+def recording(folder: Path) -> Cassette:
+    """Read the folder of a recording.
+
+    Raises:
+        UsageError: naming the folder, the file and the fault.
+    """
+    try:
+        return Cassette.load({path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()})
+    except UsageError as error:
+        raise UsageError(f"{folder}: {error}") from error
+
+
+def is_timed(cassette: Cassette) -> bool:
+    """Whether anybody looked at the clock: the times of a recording that nobody timed are all zero."""
+    return any(piece.at_s for piece in cassette.pieces)
+
+
+def asked_model(cassette: Cassette) -> str | None:
+    """The model that the recorded request asked for."""
+    body = _body(cassette.request)
+    model = body.get("model") if body else None
+    return model if isinstance(model, str) else None
+
+
 def source(name: str) -> BinaryIO:
     """Open the stream; `-` is standard input."""
     return sys.stdin.buffer if name == "-" else Path(name).open("rb")
@@ -115,10 +140,15 @@ def _tools(name: str) -> Any:
 
 def _requested(request: bytes) -> Any:
     """The tools that a recorded request declared and did not forbid; None where there is no request."""
+    body = _body(request)
+    if body is None:
+        return None
+    return [] if body.get("tool_choice") == "none" else body.get("tools") or []
+
+
+def _body(request: bytes) -> dict[str, Any] | None:
     try:
         body = json.loads(request)
     except ValueError:
         return None
-    if not isinstance(body, dict):
-        return None
-    return [] if body.get("tool_choice") == "none" else body.get("tools") or []
+    return body if isinstance(body, dict) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,7 +102,7 @@ class Source:
         return text
 
 
-def source(named: str | None, upstreams: list[str] | None = None, **server: Any) -> Source:
+def source(named: str | None, upstreams: Sequence[str | Mapping[str, Any]] | None = None, **server: Any) -> Source:
     """The source for a command line. `named` is `--config`; settings that are None were not said.
 
     Raises:

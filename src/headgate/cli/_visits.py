@@ -23,7 +23,6 @@ from headgate.doctor.runner import Visit, examine, limits, report_on
 from headgate.errors import ConfigError, PeerError, UsageError
 from headgate.limits import DEFAULTS
 from headgate.upstream.base import Upstream
-from headgate.upstream.http import HttpUpstream
 
 
 def visit(arguments: argparse.Namespace) -> int:
@@ -88,7 +87,7 @@ async def _examine_all(
 
 
 async def _examine(config: UpstreamConfig, arguments: argparse.Namespace, names: list[str], *, is_told: bool) -> Report:
-    upstream = _upstream(config, arguments)
+    upstream = await _upstream(config, arguments)
     try:
         engine = await _engine(upstream, config, arguments)
         facts = _facts(engine, config, arguments.model, is_told=is_told)
@@ -104,9 +103,13 @@ async def _examine(config: UpstreamConfig, arguments: argparse.Namespace, names:
         await upstream.close()
 
 
-def _upstream(config: UpstreamConfig, arguments: argparse.Namespace) -> Upstream:
-    headers = request_headers(config, os.environ)
-    upstream = HttpUpstream(config.name, config.base_url, headers=headers, limits=limits(arguments.timeout))
+async def _upstream(config: UpstreamConfig, arguments: argparse.Namespace) -> Upstream:
+    from headgate.gateway.engines import reach  # noqa: PLC0415 - as above
+
+    upstream, process = reach(config, limits(arguments.timeout), os.environ)
+    if process is not None:  # a model may take longer to load than a request may wait
+        process.start()
+        await asyncio.to_thread(process.wait, arguments.timeout)
     if arguments.record is None:
         return upstream
     from headgate.record.heads import keys_in  # noqa: PLC0415 - only who records needs them
@@ -114,6 +117,7 @@ def _upstream(config: UpstreamConfig, arguments: argparse.Namespace) -> Upstream
 
     recorder = Recorder(arguments.record, complain=lambda words: print(f"headgate doctor: {words}", file=sys.stderr))
     recorder.prepare()
+    headers = request_headers(config, os.environ)
     secrets = keys_in(os.environ) | {value.rpartition(" ")[2] for _, value in headers}
     return RecordingUpstream(upstream, recorder, secrets=secrets)
 

@@ -14,7 +14,8 @@ from typing import Protocol
 import msgspec
 
 from headgate.cli._banner import engines
-from headgate.cli._engines import Chosen, choose
+from headgate.cli._engines import Chosen, Demo, choose
+from headgate.cli._hangup import Hangups
 from headgate.cli._settings import Found, Source
 from headgate.config.values import Config
 from headgate.errors import ConfigError
@@ -44,7 +45,7 @@ class Watch:
         environ: the environment.
         own_port: which the gateway listens on.
         say: tells the operator a sentence.
-        demo: whether recordings answer, whatever there is.
+        demo: as for `choose`.
         file_s: seconds between two looks at the file.
         look_s: seconds between two looks for engines.
     """
@@ -59,7 +60,7 @@ class Watch:
         environ: Mapping[str, str],
         own_port: int,
         say: Callable[[str], None],
-        demo: bool = False,
+        demo: Demo | None = None,
         file_s: float = FILE_S,
         look_s: float = LOOK_S,
     ) -> None:
@@ -69,7 +70,7 @@ class Watch:
         self._chosen = chosen
         self._environ = environ
         self._own_port = own_port
-        self._demo = demo
+        self._demo: Demo | None = demo
         self._file_s = file_s
         self._look_s = look_s
         self._say = say
@@ -78,12 +79,18 @@ class Watch:
         self._lock = asyncio.Lock()  # the file and the engines may change in one moment
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        """Begin to watch, in the running event loop. SIGHUP reads the configuration at once, where there is one."""
+    def start(self, hangups: Hangups | None = None) -> None:
+        """Begin to watch, in the running event loop. SIGHUP reads the configuration at once, where there is one.
+
+        Args:
+            hangups: what noted the signal until now; if it came, the configuration is read again.
+        """
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._follow()), loop.create_task(self._search())]
         if hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, self._told.set)
+        if hangups is not None and hangups.came:
+            self._told.set()
 
     async def stop(self) -> None:
         """Watch no more."""

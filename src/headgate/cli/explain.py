@@ -12,8 +12,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headgate.cassette import Cassette, Piece
-from headgate.cli._reading import FAILED_STATUS, LOG, add_options, pieces, put, quietly, reader, source
-from headgate.errors import UsageError
+from headgate.cli._reading import (
+    FAILED_STATUS,
+    LOG,
+    add_options,
+    asked_model,
+    is_timed,
+    pieces,
+    put,
+    quietly,
+    reader,
+    recording,
+    source,
+)
 from headgate.explain import Explainer, Folder, Record, ansi, html, layout, plain, summary
 from headgate.explain.layout import Block
 
@@ -64,12 +75,8 @@ def _recording(name: str) -> Path | None:
 
 
 def _explain_recording(folder: Path, arguments: argparse.Namespace) -> int:
-    try:
-        cassette = Cassette.load({path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()})
-    except UsageError as error:
-        raise UsageError(f"{folder}: {error}") from error
-    # The times of a recording that nobody timed are all zero.
-    timed = any(piece.at_s for piece in cassette.pieces)
+    cassette = recording(folder)
+    timed = is_timed(cassette)
     explainer = _explainer(arguments, cassette)
     if cassette.meta.status >= 400:
         last_s = cassette.pieces[-1].at_s if timed else None
@@ -86,7 +93,13 @@ def _explainer(arguments: argparse.Namespace, cassette: Cassette | None = None) 
     request = cassette.request if cassette else b""
     decoder = reader(arguments, request=request, verbose=True, ids=lambda prefix: f"{prefix}{next(numbers)}")
     dialect = None if arguments.dialect in {"auto", LOG} else arguments.dialect
-    return Explainer(decoder, dialect, is_log=arguments.dialect == LOG, knows_reads=cassette is not None)
+    return Explainer(
+        decoder,
+        dialect,
+        is_log=arguments.dialect == LOG,
+        knows_reads=cassette is not None,
+        asked_model=asked_model(cassette) if cassette else None,
+    )
 
 
 def _read(piece: Piece, *, timed: bool) -> tuple[float | None, bytes]:
