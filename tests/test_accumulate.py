@@ -82,6 +82,7 @@ def test_everything_that_is_known_comes_together() -> None:
             stop_sequence="END",
             usage=Usage(3, 2, timings=Timings(prompt_n=3)),
             logprobs=(Logprob("w", -1.0), Logprob("be", -2.0)),
+            answer_logprobs=(Logprob("be", -2.0),),
             annotations=(Annotation(1, "url_citation", url="u"),),
             extras=(Extra("audio", "{}"),),
             repairs=(Repair("object_corrected"),),
@@ -211,8 +212,8 @@ def test_the_record_names_every_key() -> None:
     record = gathered(FULL).message.to_record()
 
     assert [
-        *["role", "content", "reasoning_content", "tool_calls", "incomplete_calls", "finish_reason", "raw_reason"],
-        *["usage", "timings", "repairs", "error"],
+        *["role", "model", "content", "reasoning_content", "tool_calls", "incomplete_calls", "finish_reason"],
+        *["raw_reason", "usage", "timings", "repairs", "error"],
     ] == list(record)
     assert {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5} == record["usage"]
     assert list(record) == list(Message().to_record())

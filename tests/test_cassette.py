@@ -12,7 +12,7 @@ from headgate.cassette import Cassette, Meta, Piece
 from headgate.errors import UsageError
 
 FIXTURES = Path(__file__).parent / "fixtures"
-FOLDERS = sorted(path.parent for path in FIXTURES.rglob("meta.toml"))
+FOLDERS = sorted(path.parent for kind in ("dialects", "endpoints") for path in (FIXTURES / kind).rglob("meta.toml"))
 
 FILES = {
     "meta.toml": (

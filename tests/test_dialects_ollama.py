@@ -58,7 +58,18 @@ def test_a_chat_is_told_at_every_split() -> None:
         TextStart(1),
         TextDelta(1, "hi é"),
         BlockEnd(1),
-        Usage(3, 2, timings=Timings(prompt_ms=2.5, predicted_n=2, predicted_ms=1000.0, load_ms=1e-6, total_ms=5.0)),
+        Usage(
+            3,
+            2,
+            timings=Timings(
+                prompt_ms=2.5,
+                predicted_n=2,
+                predicted_ms=1000.0,
+                predicted_per_second=2.0,
+                load_ms=1e-6,
+                total_ms=5.0,
+            ),
+        ),
         MessageEnd("stop", "stop"),
     ]
     for pieces in cuts(stream):
@@ -229,6 +240,11 @@ def test_a_line_that_is_no_object_is_an_error(record: bytes) -> None:
         {"created_at": "9999-12-31T23:59:59.999999999+23:59"},
         {"prompt_eval_count": "3"},
         {"eval_duration": 10**40},
+        {"eval_duration": 10**400},
+        {"eval_duration": 0},
+        {"eval_duration": -1},
+        {"eval_count": 10**400},
+        {"total_duration": 10**400},
         {"logprobs": "x"},
         {"model": None},
         {"done_reason": 7},

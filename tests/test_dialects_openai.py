@@ -513,13 +513,33 @@ def test_log_probabilities_of_tokens_without_text_are_not_lost() -> None:
         assert 1 == len(message_of(sse(*records) + DONE).logprobs)
 
 
-@pytest.mark.parametrize(
-    "field", [None, {}, {"content": None}, "x", 5, [], {"tokens": ["a"], "token_logprobs": [-1.0]}]
-)
+@pytest.mark.parametrize("field", [None, {}, {"content": None}, "x", 5, [], {"tokens": None}])
 def test_other_shapes_of_log_probabilities_raise_nothing(field: Any) -> None:
     message = message_of(sse(chunk({"content": "hi"}, logprobs=field), STOP) + DONE)
 
     assert ("hi", ()) == (message.content, message.logprobs)
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ({"tokens": ["a"], "token_logprobs": [-1.0]}, [("a", -1.0, ())]),
+        ({"tokens": ["a", "b"], "token_logprobs": [None]}, [("a", -9999.0, ()), ("b", -9999.0, ())]),
+        ({"tokens": ["a"], "token_logprobs": [-1, -2], "top_logprobs": [{"b": -3}, {}]}, [("a", -1.0, (("b", -3.0),))]),
+        ({"tokens": ["a"], "token_logprobs": [-1], "top_logprobs": [None]}, [("a", -1.0, ())]),
+        ({"tokens": ["a"], "token_logprobs": [-1], "top_logprobs": [{"b": None}]}, [("a", -1.0, (("b", -9999.0),))]),
+        ({"tokens": ["a"], "token_logprobs": "x", "top_logprobs": [5]}, [("a", -9999.0, ())]),
+        ({"tokens": []}, []),
+    ],
+)
+def test_log_probabilities_in_lists_become_one_value_for_each_token(field: Any, expected: list[Any]) -> None:
+    """The form of text completions, whatever is missing in it."""
+    record = {"object": "text_completion", "choices": [{"index": 0, "text": "a", "logprobs": field}]}
+    found = message_of(sse(json.dumps(record).encode(), STOP) + DONE).logprobs
+
+    assert expected == [
+        (one.token, one.logprob, tuple((other.token, other.logprob) for other in one.top_logprobs)) for one in found
+    ]
 
 
 @pytest.mark.parametrize("depth", [10, 100, 200, 240, 300, 450, 1000])

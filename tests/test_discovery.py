@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from headgate.discovery import FIRST, Answer, Engine, recognise, upstreams
-from headgate.discovery_places import USUAL, Place, is_own, ollama_url, places
+from headgate.discovery_places import USUAL, Place, is_own, ollama_url, places, unusable
 from headgate.gateway.discover import Looked, look
 from headgate.testing.fake_engine import HANG, Asked, FakeEngine, Script, plain
 
@@ -318,3 +318,5 @@ def test_our_own_port_is_not_asked() -> None:
 @pytest.mark.parametrize("url", ["http://a b", "nonsense", "http://h?q", "http://me:secret@h"])
 def test_a_variable_that_holds_no_url_is_no_place(url: str) -> None:
     assert Looked(()) == asyncio.run(look([Place(url, "OPENAI_BASE_URL", True)], own_port=None))
+    assert [] == places({"OPENAI_BASE_URL": url}, ())
+    assert ["OPENAI_BASE_URL"] == unusable({"OPENAI_BASE_URL": url, "OLLAMA_HOST": "h:1"})

@@ -16,6 +16,7 @@ from test_layers import MODULES, PLUGINS, TREES
 
 from headgate import errors, events
 from headgate.repairs import CODES
+from headgate.stopwatch import MEASURED
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -24,7 +25,8 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.glob("*.md"))]
 
 # The files that read or write a format.
-FORMATS = [name for name in MODULES if re.match(r"headgate\.(dialects|surfaces|markup|framing)\.(?!families$|readers$)", name)]
+_FORMAT = re.compile(r"headgate\.(dialects|surfaces|markup|framing)\.(?!families$|readers$)")
+FORMATS = [name for name in MODULES if _FORMAT.match(name)]
 
 FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 DECISION_PARTS = ["Context", "Decision", "Consequences", "Alternatives"]
@@ -139,6 +141,16 @@ def test_every_event_is_documented_with_its_fields() -> None:
     cells = [line.split(" | ") for line in table(DOCS / "events.md", "event")]
 
     assert expected == {tag.strip("|` "): set(re.findall(r"`(\w+)`", fields)) for tag, fields, *_ in cells}
+
+
+def test_every_timing_is_documented_as_the_engines_or_as_measured() -> None:
+    documented: dict[str, str] = {}
+    for line in table(DOCS / "events.md", "timings"):
+        names, whose, _ = line.strip("| ").split(" | ")
+        documented |= dict.fromkeys(re.findall(r"`(\w+)`", names), whose)
+
+    assert set(events.Timings.__struct_fields__) == set(documented)
+    assert set(MEASURED) == {name for name, whose in documented.items() if whose == "measured"}
 
 
 def test_the_events_without_a_choice_are_the_documented_ones() -> None:

@@ -22,12 +22,12 @@ from test_docs import DOCS, FENCE
 from headgate import cli
 from headgate.cli._engines import choose as choose_engines
 from headgate.cli._watch import FILE_S, LOOK_S
-from headgate.cli.serve import LEVELS
+from headgate.cli.serve import FORMS, LEVELS
 from headgate.config import Config, UpstreamConfig, read_toml
 from headgate.config.layers import environ_layer, file_layer, flag_layer, unknown_variables
 from headgate.config.read import settle
 from headgate.config.schema import ServerTable, schema
-from headgate.demo import DEMO_MODEL
+from headgate.demo import DEMO_MODEL, RECORDINGS_MODEL
 from headgate.discovery_places import USUAL
 from headgate.gateway import create_app
 from headgate.gateway.discover import TRY_S
@@ -88,8 +88,10 @@ def test_the_recordings_have_the_documented_name() -> None:
 
     chosen = asyncio.run(choose_engines(config, {}, own_port=1))
 
-    assert (("demo",),) == tuple(upstream.models for upstream in chosen.config.upstreams)
+    models = [model for upstream in chosen.config.upstreams for model in upstream.models]
+    assert [DEMO_MODEL, RECORDINGS_MODEL] == models
     assert f"under the model name `{DEMO_MODEL}`" in section("Without any")
+    assert f"under `{RECORDINGS_MODEL}`" in section("Without any")
 
 
 # Where settings come from
@@ -151,6 +153,12 @@ def test_the_log_levels_are_these(tmp_path: Path) -> None:
     assert list(LEVELS) == re.findall(r"`([a-z]+)`", sentence)
     assert "`warning` (the default)" in sentence
     assert "(default: warning)" in re.sub(r"\s+", " ", run("headgate serve --help", tmp_path).stdout)
+
+
+def test_the_forms_of_the_log_are_these() -> None:
+    sentence = next(line for line in PAGE.splitlines() if "`HEADGATE_LOG`" in line)
+
+    assert list(FORMS) == re.findall(r"`([a-z]+)`", sentence)
 
 
 def test_the_commands_do_what_they_say(tmp_path: Path) -> None:
@@ -233,7 +241,8 @@ def test_a_variable_that_is_spelt_with_two_dollars_stays() -> None:
 
 
 IN_WORDS = {
-    "url": "must be there",
+    "url": "must be there, unless `engine` is",
+    "key": "must be there",
     "name": "host:port` of `url",
     "look": "the usual ports",
     "starts_in_reasoning": "the stream tells",
@@ -245,10 +254,13 @@ def told_default(key: str, described: Mapping[str, Any]) -> str:
     if key in IN_WORDS:
         return IN_WORDS[key]
     default = getattr(DEFAULTS, key) if key in DEFAULTS.__struct_fields__ else described["default"]
-    return str(default).lower().removesuffix(".0") if default or default is False else "none"
+    return str(default).lower().removesuffix(".0") if default or isinstance(default, int) else "none"
 
 
-@pytest.mark.parametrize(("title", "name"), [("`[server]`", "ServerTable"), ("`[[upstream]]`", "UpstreamTable")])
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [("`[server]`", "ServerTable"), ("`[[client]]`", "ClientTable"), ("`[[upstream]]`", "UpstreamTable")],
+)
 def test_every_key_is_in_its_table_with_its_default(title: str, name: str) -> None:
     keys = schema()["$defs"][name]["properties"]
     documented = {key: cells[0].strip("`") for key, cells in rows(title).items()}
@@ -274,6 +286,9 @@ def test_every_key_is_in_its_table_with_its_default(title: str, name: str) -> No
         ("[[upstream]]", False),
         ('[[upstream]]\nurl = "http://h/v1"', True),
         ('[[upstream]]\nurl = "http://h?a=b"', False),
+        ('[[upstream]]\nurl = "http://h#a"', False),
+        ('[server]\nlook = ["http://h?a=b"]', False),
+        ('[server]\nlook = ["http://h"]', True),
         ('[[upstream]]\nurl = "http://me:secret@h"', False),
         ('[[upstream]]\nurl = "http://h"\nname = "a b"', False),
         ('[[upstream]]\nurl = "http://h"\nname = "a.b_c:d-e"', True),

@@ -152,7 +152,10 @@ def test_the_summary_shows_every_timing() -> None:
     line = {"model": "m", "response": "", "done": True, "eval_count": 3, "eval_duration": 2_000_000, "load_duration": 9}
     text = plain.text(summary.block(summed(ndjson(line))))
 
-    assert ["predicted_n 3 tokens, predicted_ms 2 ms", "load_ms 0 ms"] == re.findall(r"timings  (.*)", text)
+    assert [
+        "predicted_n 3 tokens, predicted_ms 2 ms, predicted_per_second 1,500 tokens/s",
+        "load_ms 0 ms",
+    ] == re.findall(r"timings  (.*)", text)
 
 
 # -- what is harmless -----------------------------------------------------------------------------------------

@@ -15,11 +15,11 @@ SOURCE = Path(__file__).parents[1] / "src"
 
 # Lowest first. A module imports only from rows above its own, and from its own package.
 ROWS = (
-    (0, "_version events limits plugins repairs"),
+    (0, "_version events limits plugins repairs signatures"),
     (0, "errors messages"),
-    (1, "framing markup strict_json"),
+    (1, "call_ids framing markup spelling strict_json tool_names"),
     (2, "accumulate conform dialects surfaces"),
-    (3, "auto shortcut"),
+    (3, "auto naming shortcut stopwatch"),
     (3, "agent cassette config explain routing translator"),
     (3, "discovery"),
     (4, "library"),  # draws ids and reads the clock, so that the layers below need not

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -14,7 +15,7 @@ from pieces import DONE, call, chunk, events_of, ndjson, numbered, repairs_of, s
 
 import headgate
 from headgate.errors import UsageError
-from headgate.events import Event, MessageEnd, StreamError, TextDelta
+from headgate.events import Event, MessageEnd, StreamError, TextDelta, Usage
 from headgate.library import new_id
 from headgate.limits import Limits
 from headgate.testing import coalesce
@@ -242,6 +243,43 @@ def test_a_translator_tells_a_failure_of_the_connection() -> None:
 
     assert b'"code":"upstream_connect"' in out
     assert (b"", True, True) == (translates.close(), translates.done, translates.failed)
+
+
+def timed(sent_s: float | None) -> list[Event]:
+    return list(headgate.stream([sse(*RECORDS[:2]), sse(*RECORDS[2:]) + DONE], ids=numbered(), sent_s=sent_s))
+
+
+def test_what_is_measured_begins_where_the_caller_says_that_it_sent_the_request() -> None:
+    [usage] = [event for event in timed(time.perf_counter() - 60) if isinstance(event, Usage)]
+    timings = usage.timings
+
+    assert timings is not None
+    assert timings.first_content_ms is not None
+    assert timings.measured_ms is not None
+    assert 60_000 <= timings.first_content_ms <= timings.measured_ms < 61_000
+    assert timings.first_reasoning_ms is None
+
+
+def test_without_that_the_clock_is_not_read() -> None:
+    """The same bytes give the same events, today and tomorrow."""
+    measured = [event for event in timed(time.perf_counter()) if not isinstance(event, Usage)]
+
+    assert timed(None) == measured
+    assert headgate.collect([STREAM]).timings is None
+
+
+def test_every_way_of_reading_can_be_measured() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield STREAM
+
+    async def main() -> list[Event]:
+        return [event async for event in headgate.astream(pieces(), sent_s=time.perf_counter())]
+
+    translates = headgate.translator("openai", include_timings=True, sent_s=time.perf_counter())
+
+    assert any(isinstance(event, Usage) for event in asyncio.run(main()))
+    assert headgate.collect([STREAM], sent_s=time.perf_counter()).timings is not None
+    assert b'"timings":{"first_content_ms":' in translates.feed(STREAM)
 
 
 def test_ids_and_times_are_the_callers_where_it_says_so() -> None:

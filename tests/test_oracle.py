@@ -29,7 +29,7 @@ def test_folder_expects_what_the_oracle_works_out(case: Case) -> None:
 
 def test_every_dialect_and_the_endpoints_have_fixtures() -> None:
     """An empty glob would make every other test here pass."""
-    assert {"openai", "ollama", "responses", "anthropic", "endpoints"} == {case.dialect for case in CASES}
+    assert {"openai", "llamacpp", "ollama", "responses", "anthropic", "endpoints"} == {case.dialect for case in CASES}
 
 
 def test_readme_names_every_derailed_case() -> None:

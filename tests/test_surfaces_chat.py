@@ -359,7 +359,7 @@ def test_a_failure_before_the_first_byte_is_openais_error(failure: RequestError,
 
 def test_waiting_clients_get_a_comment() -> None:
     """A comment means nothing to any reader of event streams."""
-    assert (b": keep-alive\n\n", "text/event-stream") == (CHAT.keepalive(), CHAT.media_type)
+    assert (b": keep-alive\n\n", "text/event-stream") == (CHAT.keepalive(Writing("i", 7, "m")), CHAT.media_type)
 
 
 def test_the_surface_is_found_by_its_name() -> None:

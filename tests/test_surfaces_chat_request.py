@@ -192,7 +192,7 @@ PART = "/messages/1/content/1"
         (said(tool_calls=[{"function": {"name": "f"}}]), f"{CALLED}/id", "got nothing"),
         (said(tool_calls=[{"id": "a", "function": {}}]), f"{CALLED}/function/name", "got nothing"),
         (said(tool_calls=[{**CALL, "type": "custom"}]), f"{CALLED}/type", '"function"'),
-        (said(function_call={"name": "f", "arguments": {}}), f"{MESSAGE}/function_call/arguments", "a string"),
+        (said(function_call={"name": "f", "arguments": []}), f"{MESSAGE}/function_call/arguments", "an object or its"),
         (said(function_call={"arguments": "{}"}), f"{MESSAGE}/function_call/name", "got nothing"),
         (said(content="x", reasoning_content=[]), f"{MESSAGE}/reasoning_content", "expected a string"),
         (with_part(text="x"), f"{PART}/type", "got nothing"),

@@ -90,6 +90,10 @@ class _Block:
         self.moved = False
         self.signature: str | None = None
 
+    @property
+    def is_thought(self) -> bool:
+        return self.moved or isinstance(self.start, ReasoningStart)
+
     def part(self) -> ContentPart:
         text = "".join(self.fragments)
         start = self.start
@@ -107,7 +111,7 @@ class _Gathered:
         self.start = start
         self.end: MessageEnd | None = None
         self.blocks: dict[int, _Block] = {}
-        self.logprobs: list[Logprob] = []
+        self.logprobs: list[tuple[_Block, Logprob]] = []
         self.annotations: list[Annotation] = []
         self.extras: list[Extra] = []
         self.repairs = repairs
@@ -135,7 +139,7 @@ class _Gathered:
         match event:
             case TextDelta() | ReasoningDelta():
                 block.fragments.append(event.text)
-                self.logprobs += event.logprobs
+                self.logprobs += [(block, one) for one in event.logprobs]
             case ToolCallDelta():
                 block.fragments.append(event.json)
             case BlockEnd():
@@ -160,7 +164,8 @@ class _Gathered:
             raw_reason=end.raw_reason if end else None,
             stop_sequence=end.stop_sequence if end else None,
             usage=usage,
-            logprobs=tuple(self.logprobs),
+            logprobs=tuple(one for _, one in self.logprobs),
+            answer_logprobs=tuple(one for block, one in self.logprobs if not block.is_thought),
             annotations=tuple(self.annotations),
             extras=tuple(self.extras),
             repairs=tuple(self.repairs),

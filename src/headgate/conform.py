@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from headgate.conform_anthropic import check_anthropic
 from headgate.conform_chat import check_chat
+from headgate.conform_completions import check_completions
+from headgate.conform_ollama import check_ollama, check_ollama_generate
 from headgate.errors import CODES as ERROR_CODES
 from headgate.errors import UsageError
 from headgate.events import (
@@ -34,7 +37,13 @@ from headgate.events import (
 from headgate.repairs import CODES
 
 _Breach = Callable[[str], None]
-_CHECKERS = {"chat": check_chat}
+_CHECKERS = {
+    "anthropic": check_anthropic,
+    "chat": check_chat,
+    "completions": check_completions,
+    "ollama": check_ollama,
+    "ollama_generate": check_ollama_generate,
+}
 
 
 def check_events(events: Iterable[Event], /, *, whole: bool = True) -> list[str]:

@@ -22,7 +22,10 @@ from headgate.errors import UsageError
 from headgate.events import Event
 from headgate.limits import DEFAULTS, Limits
 from headgate.markup import AUTO, families_named
-from headgate.messages import IdFactory, Message, Tools, declared_tools
+from headgate.messages import IdFactory, Message, Spelling, Tools, declared_tools
+from headgate.spelling import DEFAULT as DEFAULT_SPELLING
+from headgate.spelling import SPELLINGS
+from headgate.stopwatch import Measure, Stopwatch
 from headgate.surfaces import surface as find_surface
 from headgate.surfaces.base import Encoder, Writing
 from headgate.translator import Translator
@@ -96,6 +99,7 @@ def encoder(
     model: str = "unknown",
     include_usage: bool = False,
     include_timings: bool = False,
+    reasoning: Spelling = DEFAULT_SPELLING,
     ids: IdFactory = new_id,
     now_s: int | None = None,
 ) -> Encoder:
@@ -106,15 +110,18 @@ def encoder(
         model: the model that was asked for; what the engine reports goes first.
         include_usage: whether to send the usage chunk.
         include_timings: whether to send the engine's timings.
+        reasoning: how `chat` writes thoughts: `reasoning_content`, `reasoning`, `tags` in the content, or `none`.
         ids: makes the response's id.
         now_s: the response's `created`, in seconds since the epoch; the clock's by default.
 
     Raises:
-        UsageError: for an unknown surface.
+        UsageError: for an unknown surface, or another word for `reasoning`.
     """
+    if reasoning not in SPELLINGS:
+        raise UsageError(f"expected reasoning to be one of {', '.join(SPELLINGS)}, got {reasoning!r}")
     found = find_surface(surface)
     created_s = int(time.time()) if now_s is None else now_s
-    return found.encoder(Writing(found.new_id(ids), created_s, model, include_usage, include_timings))
+    return found.encoder(Writing(found.new_id(ids), created_s, model, include_usage, include_timings, reasoning))
 
 
 def translator(
@@ -124,46 +131,59 @@ def translator(
     model: str = "unknown",
     include_usage: bool = False,
     include_timings: bool = False,
+    reasoning: Spelling = DEFAULT_SPELLING,
     now_s: int | None = None,
     ids: IdFactory = new_id,
+    sent_s: float | None = None,
     **decoding: Any,
 ) -> Translator:
     """Make a translator for one response: engine bytes in, client bytes out.
 
-    By definition `encoder.feed(decoder.feed(data))`. Takes every argument of `decoder` and `encoder`.
+    By definition `encoder.feed(decoder.feed(data))`. Takes every argument of `decoder` and `encoder`; for `sent_s` see
+    `stream`.
     """
     reads = decoder(dialect, ids=ids, **decoding)
     writes = encoder(
-        surface, model=model, include_usage=include_usage, include_timings=include_timings, ids=ids, now_s=now_s
+        surface,
+        model=model,
+        include_usage=include_usage,
+        include_timings=include_timings,
+        reasoning=reasoning,
+        ids=ids,
+        now_s=now_s,
     )
-    return Translator(reads, writes)
+    return Translator(reads, writes, measure=None if sent_s is None else _measure(sent_s))
 
 
-def stream(chunks: Iterable[Chunk], dialect: str = AUTO, **options: Any) -> Iterator[Event]:
+def stream(
+    chunks: Iterable[Chunk], dialect: str = AUTO, *, sent_s: float | None = None, **options: Any
+) -> Iterator[Event]:
     """Yield the events of one response. Takes the arguments of `decoder`.
 
     Args:
         chunks: bytes in any split, or parsed records as client libraries yield them.
         dialect: see `decoder`.
+        sent_s: when the request was sent, by `time.perf_counter()`. With it `usage.timings` also holds what was
+            measured as the chunks came (`headgate.stopwatch`); without it the clock is not read.
         options: see `decoder`.
     """
     reads = decoder(dialect, **options)
+    measure = _measure(sent_s)
     for chunk in chunks:
-        yield from _take(reads, chunk)
-    yield from reads.close()
+        yield from measure(_take(reads, chunk))
+    yield from measure(reads.close())
 
 
 async def astream(
-    chunks: AsyncIterable[Chunk],
-    dialect: str = AUTO,
-    **options: Any,
+    chunks: AsyncIterable[Chunk], dialect: str = AUTO, *, sent_s: float | None = None, **options: Any
 ) -> AsyncIterator[Event]:
     """Yield the events of one response, from an asynchronous source. See `stream`."""
     reads = decoder(dialect, **options)
+    measure = _measure(sent_s)
     async for chunk in chunks:
-        for event in _take(reads, chunk):
+        for event in measure(_take(reads, chunk)):
             yield event
-    for event in reads.close():
+    for event in measure(reads.close()):
         yield event
 
 
@@ -180,6 +200,17 @@ def collect_all(chunks: Iterable[Chunk], dialect: str = AUTO, **options: Any) ->
     gathered = Accumulator()
     gathered.feed_all(stream(chunks, dialect, **options))
     return gathered.messages
+
+
+def _measure(sent_s: float | None) -> Measure:
+    if sent_s is None:
+        return _unmeasured
+    stopwatch = Stopwatch(sent_s)
+    return lambda events: stopwatch.note(events, time.perf_counter())
+
+
+def _unmeasured(events: list[Event]) -> list[Event]:
+    return events
 
 
 def _take(reads: Decoder, chunk: Chunk) -> list[Event]:

@@ -13,6 +13,10 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 IdFactory: TypeAlias = Callable[[str], str]
 """Given a prefix such as `call_`, returns a new unique id that begins with it."""
 
+Spelling: TypeAlias = Literal["reasoning_content", "reasoning", "tags", "none"]
+"""How a thought is written in OpenAI's format: in a field of one of two names, inside of the content between
+`<think>` tags, or not at all. OpenAI itself has no word for it."""
+
 Tools: TypeAlias = Mapping[str, Any]
 """The tools a request declared: name to JSON Schema (None where it gave no schema)."""
 
@@ -38,11 +42,15 @@ class TextPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"
 
 
 class ReasoningPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="reasoning"):
-    """Reasoning of a message; `signature` is the opaque proof an engine attached."""
+    """Reasoning of a message; `signature` is the opaque proof an engine attached.
+
+    `redacted` says that the engine shows no text: the signature is then the thought itself, encrypted.
+    """
 
     text: str
     summary: bool = False
     signature: str | None = None
+    redacted: bool = False
 
 
 class ToolCallPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="tool_call"):
@@ -58,6 +66,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """What one choice of a response came to: the assistant's message with everything known about it.
 
     `parts` keep the order of generation; `content`, `reasoning` and `tool_calls` are views of them.
+    `logprobs` are those of every token, `answer_logprobs` those of tokens that are no thought's.
     """
 
     parts: tuple[ContentPart, ...] = ()
@@ -70,6 +79,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     stop_sequence: str | None = None
     usage: Usage | None = None
     logprobs: tuple[Logprob, ...] = ()
+    answer_logprobs: tuple[Logprob, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     extras: tuple[Extra, ...] = ()
     repairs: tuple[Repair, ...] = ()
@@ -102,7 +112,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def timings(self) -> Timings | None:
-        """The engine's timings, if it told any."""
+        """How long it took, as the engine told and as was measured, if either was done."""
         return self.usage.timings if self.usage else None
 
     def to_openai(self) -> dict[str, Any]:
@@ -128,6 +138,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         error = self.error
         return {
             "role": "assistant",
+            "model": self.model,
             "content": self.to_openai()["content"],
             "reasoning_content": self.reasoning,
             "tool_calls": [call.to_openai() for call in self.tool_calls],
@@ -159,24 +170,44 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One message of a request."""
+    """One message of a request.
+
+    `reasoning` is all of its text. `signed` is the same in its parts, and only there where one of them bears the
+    signature of an engine that checks it; who sends them to another engine leaves the signatures out and says so.
+    `is_error` says of a tool's result that the tool failed.
+    """
 
     role: Role
     content: str | tuple[Part, ...] | None = None
     reasoning: str | None = None
+    signed: tuple[ReasoningPart, ...] = ()
     refusal: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    is_error: bool = False
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """A text to go on with, which stands in the place of messages and reaches the model without a template.
+
+    `prompt` is a text, or the ids of the engine's own tokens. `suffix` is what follows the gap that is to be filled
+    (fill-in-the-middle); None where the text simply goes on. `echo` asks for the prompt at the head of the reply.
+    """
+
+    prompt: str | tuple[int, ...]
+    suffix: str | None = None
+    echo: bool = False
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request in canonical form.
+    """A request in canonical form: a conversation, or (where `completion` is not None) a text to go on with.
 
     `model` is "" where the request leaves it to whoever serves it (`POST /chat`); no dialect is asked before it is
     filled in. `options` holds every other field of the body, verbatim, in the order it came: sampling, limits,
     response format, engine extras. A dialect passes on what its engine takes and names what it drops; `dropped` names
-    what this form has no place for already.
+    what this form has no place for already. `reasoning` is how the client wants thoughts written, where it says so, and
+    `history` how the engine wants them back; who has one word of its own for them ignores either.
     """
 
     model: str
@@ -187,6 +218,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool = False
     include_timings: bool = False
     choices: int = 1
+    completion: Completion | None = None
+    reasoning: Spelling | None = None
+    history: Spelling = "reasoning_content"
     options: dict[str, msgspec.Raw] = {}
     dropped: tuple[str, ...] = ()
 

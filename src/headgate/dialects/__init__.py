@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from headgate.errors import UsageError
-from headgate.plugins import plugins
+from headgate.plugins import plugin, plugins
 
 if TYPE_CHECKING:
     from headgate.dialects.base import Dialect
@@ -22,10 +22,22 @@ def dialect(name: str) -> Dialect:
     Raises:
         UsageError: if there is none.
     """
-    known = dialects()
-    if name not in known:
-        raise UsageError(f"expected a dialect among {sorted(known)}, got {name!r}")
-    return known[name]
+    found = _alone(name) or dialects().get(name)
+    if found is None:
+        raise UsageError(f"expected a dialect among {sorted(dialects())}, got {name!r}")
+    return found
+
+
+def is_dialect(name: str) -> bool:
+    """Whether there is a dialect of this name."""
+    return _alone(name) is not None or name in dialects()
+
+
+@cache
+def _alone(name: str) -> Dialect | None:
+    """The dialect of this name, if it can be found without importing the others."""
+    found: Dialect | None = plugin(__name__, __path__, "DIALECT", name)
+    return found
 
 
 @cache

@@ -7,7 +7,6 @@ Spec: ours (`docs/adding.md`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from headgate.dialects.writer import BlockWriter
@@ -15,6 +14,7 @@ from headgate.errors import UsageError, stream_error
 from headgate.events import Event, ReasoningDelta, StreamError, TextDelta
 from headgate.limits import DEFAULTS, Limits
 from headgate.markup.family import Families
+from headgate.markup.plain import Plain
 from headgate.messages import ChatRequest, HttpRequest, IdFactory, Tools
 
 
@@ -80,7 +80,7 @@ class Decoder(Protocol):
         ...
 
     def plain(self, delta: TextDelta | ReasoningDelta, /) -> Plain | None:
-        """What matches a text (as JSON, without its quotes) whose record would be one more delta like this, no more.
+        """What matches a text whose record would be one more delta like this with this text, and change nothing else.
 
         None where none would: inside a record, when another block is open, when text is held.
         """
@@ -96,9 +96,6 @@ class Decoder(Protocol):
     def skip(self, length: int, /) -> None:
         """Records of this many bytes were translated without the decoder; each gave one delta."""
         ...
-
-
-Plain = Callable[[bytes], object]
 
 
 class Dialect(Protocol):

@@ -16,11 +16,13 @@ from headgate.events import FinishReason, StreamError
 _WORDS: dict[str, FinishReason] = {
     "stop": "stop",
     "eos": "stop",
+    "word": "stop",  # llama-server: a stop sequence
     "end_turn": "stop",
     "load": "stop",  # Ollama: the model was only loaded
     "unload": "stop",  # Ollama: the model was only unloaded
     "length": "length",
     "max_tokens": "length",
+    "limit": "length",  # llama-server
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",

@@ -8,6 +8,7 @@ Spec: https://github.com/ollama/ollama/blob/main/docs/api.md#generate-a-chat-com
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -21,7 +22,10 @@ from headgate.events import StreamError, Timings, Usage
 from headgate.framing.ndjson import Records
 from headgate.messages import ChatRequest, HttpRequest
 
-_NS_PER_MS = 1e6
+_NS_PER_MS, _NS_PER_S = 1e6, 1e9
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A count or a duration: Go has them as int and int64, and what is larger could not be divided."""
 
 
 class _Function(Struct, gc=False):
@@ -50,12 +54,12 @@ class _Line(Struct, gc=False):
     done: bool | None = None
     done_reason: str | None = None
     logprobs: list[TokenLogprob] | None = None
-    total_duration: int | None = None
-    load_duration: int | None = None
-    prompt_eval_count: int | None = None
-    prompt_eval_duration: int | None = None
-    eval_count: int | None = None
-    eval_duration: int | None = None
+    total_duration: _Count | None = None
+    load_duration: _Count | None = None
+    prompt_eval_count: _Count | None = None
+    prompt_eval_duration: _Count | None = None
+    eval_count: _Count | None = None
+    eval_duration: _Count | None = None
     error: Raw | UnsetType = UNSET
 
 
@@ -181,6 +185,7 @@ class OllamaDecoder(RecordDecoder):
             prompt_ms=_ms(line.prompt_eval_duration),
             predicted_n=line.eval_count,
             predicted_ms=_ms(line.eval_duration),
+            predicted_per_second=_per_second(line.eval_count, line.eval_duration),
             load_ms=_ms(line.load_duration),
             total_ms=_ms(line.total_duration),
         )
@@ -193,6 +198,11 @@ class OllamaDecoder(RecordDecoder):
 
 def _ms(nanoseconds: int | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / _NS_PER_MS
+
+
+def _per_second(count: int | None, nanoseconds: int | None) -> float | None:
+    """The rate that `ollama run --verbose` calls the eval rate. That of the prompt would count what was cached."""
+    return count / (nanoseconds / _NS_PER_S) if count is not None and nanoseconds else None
 
 
 def _seconds(created_at: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""A canonical request -> the body of Ollama's `POST /api/chat`.
+"""A canonical request -> the body of Ollama's `POST /api/chat`, or of `POST /api/generate` for a text to go on with.
 
 Strategy: the table decides what passes, moves into `options`, is refused or is dropped and named; here is what takes
 more than another name. Options keep the client's order, so that the same request always gives the same bytes.
@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Raw
 
 from headgate.dialects.ollama_request_table import OPTIONS, RULES
-from headgate.dialects.request_table import asks_for_nothing
+from headgate.dialects.request_table import asks_for_nothing, unsaid
 from headgate.errors import RequestError
-from headgate.messages import ChatMessage, ChatRequest, HttpRequest, Part, Tool
+from headgate.messages import ChatMessage, ChatRequest, Completion, HttpRequest, Part, Tool
 from headgate.strict_json import pointer
 
 _encode = msgspec.json.Encoder().encode
@@ -42,7 +42,7 @@ class _Draft:
     def __init__(self, chat: ChatRequest) -> None:
         self.fields: dict[str, Any] = {"model": chat.model}
         self.options: dict[str, Any] = {}
-        self.dropped = list(chat.dropped)
+        self.dropped = [*chat.dropped, *unsaid(chat.messages)]
         self.given = chat.options
 
     def option(self, name: str, value: Any) -> None:
@@ -53,7 +53,7 @@ class _Draft:
 
 
 def request(chat: ChatRequest) -> HttpRequest:
-    """A streamed chat.
+    """A streamed chat, or the text that follows a prompt.
 
     Raises:
         RequestError: `unsupported`, for what the table refuses.
@@ -61,14 +61,39 @@ def request(chat: ChatRequest) -> HttpRequest:
     if chat.choices > 1:
         raise _refusal("n = 1, since Ollama makes one choice per request", "n")
     draft = _Draft(chat)
+    path = _conversation(chat, draft) if chat.completion is None else _text(chat.completion, draft)
+    _translate(draft)
+    body = draft.fields | ({"options": draft.options} if draft.options else {}) | {"stream": True}
+    return HttpRequest(path=path, body=_encode(body), dropped=tuple(dict.fromkeys(draft.dropped)))
+
+
+def _conversation(chat: ChatRequest, draft: _Draft) -> str:
     names = {call.id: call.name for message in chat.messages for call in message.tool_calls}
     messages = [_message(message, names, place, draft) for place, message in enumerate(chat.messages)]
     draft.fields["messages"] = messages
     if tools := _tools(chat, draft):
         draft.fields["tools"] = tools
-    _translate(draft)
-    body = draft.fields | ({"options": draft.options} if draft.options else {}) | {"stream": True}
-    return HttpRequest(path="/api/chat", body=_encode(body), dropped=tuple(dict.fromkeys(draft.dropped)))
+    return "/api/chat"
+
+
+def _text(completion: Completion, draft: _Draft) -> str:
+    if not isinstance(completion.prompt, str):
+        raise _no_prompt("a text, since Ollama takes no tokens")
+    if not completion.prompt:
+        raise _no_prompt("a text, since Ollama takes an empty prompt only for the wish to load its model")
+    if completion.echo:
+        raise _refusal("no echo, since Ollama says no prompt again", "echo")
+    draft.fields["prompt"] = completion.prompt
+    if completion.suffix is None:
+        draft.fields["raw"] = True  # no template
+    else:
+        draft.fields["suffix"] = completion.suffix  # which needs the template: it says where the gap is
+    draft.fields["think"] = False  # a thinking model's text would be torn apart at its tags
+    return "/api/generate"
+
+
+def _no_prompt(expected: str) -> RequestError:
+    return RequestError("unsupported", f"expected {expected}. Ask another engine.", param=pointer("prompt"))
 
 
 def _refusal(expected: str, *place: str | int) -> RequestError:

@@ -1,4 +1,4 @@
-"""What becomes of each field of a request on its way to Ollama's `POST /api/chat`, as data.
+"""What becomes of each field of a request on its way to Ollama's `POST /api/chat` and `/api/generate`, as data.
 
 Strategy: what only steers moves into `options` under Ollama's names; what would change the answer's meaning if it
 were left out is refused; the rest is dropped and named.
@@ -79,3 +79,17 @@ RULES = Rules(
         **{name: Rule("refuse") for name in _REFUSED.split()},
     }
 )
+
+_OF_MESSAGES = frozenset("messages tools tool_choice functions function_call modalities audio".split())
+
+TEXT_RULES = Rules(
+    {
+        **{name: rule for name, rule in RULES.rules.items() if "[" not in name and name not in _OF_MESSAGES},
+        "prompt": Rule("pass", note="raw, unless there is a suffix; tokens, or nothing: 400"),
+        "suffix": Rule("pass"),
+        "best_of": Rule("change", note="400 if it is more than `n`: a stream cannot be the best of several"),
+        "logprobs": Rule("pass", note="as true, with the number in `top_logprobs`"),
+        "think": Rule("pass", note="else false: a text is not torn apart at a model's tags"),
+    }
+)
+"""The same for a text to go on with; the options' rules are those of `RULES`."""

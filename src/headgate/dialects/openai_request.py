@@ -7,12 +7,16 @@ Spec: https://platform.openai.com/docs/api-reference/chat/create
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
-from headgate.dialects.request_table import Rule, Rules
-from headgate.messages import ChatMessage, ChatRequest, HttpRequest, Part, Tool
+from headgate.dialects.request_table import Rule, Rules, asks_for_nothing, unsaid
+from headgate.errors import RequestError
+from headgate.messages import ChatMessage, ChatRequest, HttpRequest, Part, Spelling, Tool
+from headgate.spelling import CLOSING, OPENING
+from headgate.strict_json import pointer
 
 _encode = msgspec.json.Encoder().encode
 _STREAM_OPTIONS = "stream_options"
@@ -20,7 +24,7 @@ _STREAM_OPTIONS = "stream_options"
 _STANDARD = """
     messages tools tool_choice parallel_tool_calls n stop temperature top_p presence_penalty frequency_penalty
     logit_bias seed max_tokens max_completion_tokens response_format reasoning_effort logprobs top_logprobs user
-    metadata modalities audio prediction prompt_cache_key safety_identifier service_tier store verbosity
+    metadata prediction prompt_cache_key safety_identifier service_tier store verbosity
     web_search_options
 """
 
@@ -59,10 +63,11 @@ _EXTRAS = {
 """Fields beyond OpenAI's own, and who takes them. An engine ignores those of the others."""
 
 
-def _extras() -> dict[str, Rule]:
+def extras(without: Collection[str] = ()) -> dict[str, Rule]:
+    """The rules of fields beyond OpenAI's own, but for some."""
     takers: dict[str, list[str]] = {}
     for engine, names in _EXTRAS.items():
-        for name in names.split():
+        for name in set(names.split()) - set(without):
             takers.setdefault(name, []).append(engine)
     return {name: Rule("pass", note=", ".join(engines)) for name, engines in sorted(takers.items())}
 
@@ -76,6 +81,8 @@ RULES = Rules(
         "timings_per_token": Rule("change", note="timings come once, at the end"),
         **{name: Rule("pass") for name in _STANDARD.split()},
         **{name: Rule("refuse", note="send `tools`, `tool_choice`") for name in ("functions", "function_call")},
+        "modalities": Rule("refuse", note='but `["text"]`: replies are text'),
+        "audio": Rule("refuse", note="replies are text"),
         "messages[].content[]": Rule("pass", note="each part as it came"),
         **{name: Rule("pass") for name in _INSIDE.split()},
         "messages[].reasoning": Rule("rename", "messages[].reasoning_content", "the first that says anything"),
@@ -83,24 +90,30 @@ RULES = Rules(
         "messages[].function_call": Rule("change", "messages[].tool_calls", "with an id of its place"),
         "messages[].role = function": Rule("change", "tool", "the id is that of the last call of its name"),
         "messages[].tool_calls[].index": Rule("change", note="calls stand in their order"),
-        **_extras(),
+        **extras(),
     }
 )
 
 
 def request(chat: ChatRequest) -> HttpRequest:
     """A streamed chat completion that asks for usage."""
-    body: dict[str, Any] = {"model": chat.model, "messages": [_message(message) for message in chat.messages]}
+    messages = [_message(message, chat.history) for message in chat.messages]
+    body: dict[str, Any] = {"model": chat.model, "messages": messages}
     if chat.tools is not None:
         body["tools"] = [_tool(tool) for tool in chat.tools]
     if chat.tool_choice is not None:
         body["tool_choice"] = chat.tool_choice
     if chat.choices > 1:
         body["n"] = chat.choices
-    dropped = list(chat.dropped)
+    dropped = [*chat.dropped, *unsaid(chat.messages)]
+    if chat.history == "none" and any(message.reasoning for message in chat.messages):
+        dropped.append("messages[].reasoning_content")
     for name, value in chat.options.items():
-        if RULES[name].action == "pass":
+        action = RULES[name].action
+        if action == "pass":
             body[name] = value
+        elif action == "refuse":
+            _refuse(name, value)
         else:
             dropped.append(name)
     body["stream"] = True
@@ -108,12 +121,20 @@ def request(chat: ChatRequest) -> HttpRequest:
     return HttpRequest(path="/v1/chat/completions", body=_encode(body), dropped=tuple(dropped))
 
 
-def _message(message: ChatMessage) -> dict[str, Any]:
+def _refuse(name: str, value: msgspec.Raw) -> None:
+    if not asks_for_nothing(bytes(value)) and msgspec.json.decode(value) != ["text"]:
+        sentence = f"expected no {name}: Headgate's replies are text, and audio in one would be lost. Leave it out."
+        raise RequestError("unsupported", sentence, param=pointer(name))
+
+
+def _message(message: ChatMessage, history: Spelling) -> dict[str, Any]:
     entry: dict[str, Any] = {"role": message.role, "content": _content(message.content)}
     if message.name is not None:
         entry["name"] = message.name
-    if message.reasoning:
-        entry["reasoning_content"] = message.reasoning
+    if message.reasoning and history == "tags":
+        entry["content"] = _tagged(entry["content"], f"{OPENING}{message.reasoning}{CLOSING}")
+    elif message.reasoning and history != "none":
+        entry[history] = message.reasoning
     if message.refusal:
         entry["refusal"] = message.refusal
     if message.tool_calls:
@@ -125,6 +146,12 @@ def _message(message: ChatMessage) -> dict[str, Any]:
 
 def _content(content: str | tuple[Part, ...] | None) -> Any:
     return [part.raw for part in content] if isinstance(content, tuple) else content
+
+
+def _tagged(content: Any, thought: str) -> Any:
+    if isinstance(content, list):
+        return [{"type": "text", "text": thought}, *content]
+    return thought + (content or "")
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

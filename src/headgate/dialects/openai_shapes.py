@@ -47,10 +47,13 @@ class Delta(Struct, gc=False):
 
 
 class Logprobs(Struct, gc=False):
-    """`choices[].logprobs`."""
+    """`choices[].logprobs`; the last three are those of text completions, in lists that run beside each other."""
 
     content: list[TokenLogprob] | None = None
     refusal: list[TokenLogprob] | UnsetType | None = UNSET
+    tokens: list[str] | None = None
+    token_logprobs: list[float | None] | None = None
+    top_logprobs: list[dict[str, float | None] | None] | None = None
 
 
 class Choice(Struct, gc=False):

@@ -7,8 +7,10 @@ Spec: ours (`docs/requests.md`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
+
+from headgate.messages import ChatMessage
 
 Action = Literal["pass", "rename", "change", "drop", "refuse"]
 
@@ -60,3 +62,18 @@ class Rules:
 def asks_for_nothing(value: bytes) -> bool:
     """Whether a JSON text is null, false or empty, so that leaving it out changes nothing."""
     return value in _NOTHING
+
+
+def unsaid(messages: Iterable[ChatMessage]) -> list[str]:
+    """Name what messages say and engines that sign no thoughts have no word for.
+
+    The names are those of Anthropic's API, the only one in which a client can say this.
+    """
+    known = tuple(messages)
+    thoughts = [part for message in known for part in message.signed]
+    names = {
+        "signature": any(part.signature and not part.redacted for part in thoughts),
+        "data": any(part.redacted for part in thoughts),
+        "is_error": any(message.is_error for message in known),
+    }
+    return [f"messages[].content[].{name}" for name, is_said in names.items() if is_said]

@@ -7,30 +7,25 @@ Spec: ours (`docs/events.md`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from headgate.dialects.blocks import Blocks
 from headgate.dialects.choice import Choice
 from headgate.events import ReasoningDelta, TextDelta
 from headgate.markup.family import Settings
-from headgate.markup.plain import AS_IT_IS
+from headgate.markup.plain import ANYTHING, Plain
 from headgate.markup.spans import Kind, Span
 from headgate.markup.splitter import Splitter
-
-if TYPE_CHECKING:
-    from headgate.dialects.base import Plain
 
 
 class Rescue(Blocks):
     """Writes blocks out of text that may hold markup."""
 
     def plain(self, delta: TextDelta | ReasoningDelta) -> Plain | None:
-        """What matches a text (as JSON) that is just one more delta like this; None if none can be."""
+        """What matches a text that is just one more delta like this; None if none can be."""
         choice = self._goes_on(delta)
         if choice is None:
             return None
         splitter = choice.told or choice.splitter
-        return AS_IT_IS if splitter is None else splitter.plain_json(_KINDS[type(delta)])
+        return ANYTHING if splitter is None else splitter.plains(_KINDS[type(delta)])
 
     def take_text(self, delta: TextDelta | ReasoningDelta, text: str) -> str | None:
         """Take a text that gives at most one more delta like this, with this text; None where that is not sure."""
@@ -48,6 +43,7 @@ class Rescue(Blocks):
         return choice if choice.open_kind == _KINDS[type(delta)].value else None
 
     def _spans(self, choice: Choice, spans: list[Span], *, told: bool = False, cut: bool = False) -> None:
+        found_by = "call_from_text"
         for kind, raw, value, call_id in choice.hold_calls(spans) if self._reading.whole_calls else spans:
             match kind:
                 case Kind.TEXT:
@@ -61,16 +57,18 @@ class Rescue(Blocks):
                 case Kind.BLOCK_END:
                     self._close_block(choice)
                 case Kind.CALL:
-                    self._rescued(choice, "call_from_text", choice.next_index, raw if self._reading.verbose else "")
+                    self._rescued(choice, found_by, choice.next_index, raw if self._reading.verbose else "")
                     self._call_start(choice, _MARKUP_CALL, value, call_id or None)
-                case Kind.ARGUMENTS if _MARKUP_CALL in choice.calls:
+                case Kind.ARGUMENTS if value and _MARKUP_CALL in choice.calls:
                     self._call_arguments(choice, choice.calls[_MARKUP_CALL], value)
                 case Kind.CALL_END if _MARKUP_CALL in choice.calls:
                     self._end_call(choice, _MARKUP_CALL, cut=cut)
+                case Kind.REPAIR if value == _BARE:
+                    found_by = value  # of the calls that follow: nothing but their place told them
                 case Kind.REPAIR:
                     self._rescued(choice, value, choice.open_index if choice.open_kind == "text" else None)
                 case Kind.ARGUMENTS | Kind.CALL_END:
-                    pass  # there was no room left to start the call, and the response is failing
+                    pass  # it says nothing, or there was no room left to start the call, and the response is failing
             if self.done:
                 return
 
@@ -96,5 +94,6 @@ class Rescue(Blocks):
 
 
 _KINDS = {TextDelta: Kind.TEXT, ReasoningDelta: Kind.REASONING}
+_BARE = "call_from_bare_json"
 _MARKUP_CALL = object()
 """The key of the call that the splitter has open; markup opens one at a time."""

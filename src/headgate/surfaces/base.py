@@ -10,14 +10,15 @@ from typing import NamedTuple, Protocol
 
 from headgate.errors import PeerError
 from headgate.events import Event, ReasoningDelta, TextDelta
-from headgate.messages import ChatRequest, IdFactory, Message
+from headgate.messages import ChatRequest, IdFactory, Message, Spelling
 
 
 class Writing(NamedTuple):
     """How a response is to be written.
 
     `id` and `created_s` (seconds since the epoch) are ours, one per response; `model` is what was asked
-    for, and gives way to what the engine reports.
+    for, and gives way to what the engine reports. `reasoning` is how thoughts are spelled, on surfaces whose format has
+    no word of its own for them.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Writing(NamedTuple):
     model: str
     include_usage: bool = False
     include_timings: bool = False
+    reasoning: Spelling = "reasoning_content"
 
 
 class Frame(NamedTuple):
@@ -87,11 +89,15 @@ class Surface(Protocol):
         ...
 
     def whole(self, messages: Sequence[Message], writing: Writing, /) -> bytes:
-        """A whole response."""
+        """A whole response.
+
+        Raises:
+            UpstreamError: if this API has no way to say what the engine said.
+        """
         ...
 
-    def keepalive(self) -> bytes:
-        """What keeps a waiting client waiting."""
+    def keepalive(self, writing: Writing, /) -> bytes:
+        """What keeps a client waiting for this response, at any place where it may have to."""
         ...
 
     def error(self, failure: PeerError, /) -> tuple[int, bytes]:

@@ -13,8 +13,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from headgate.messages import ChatMessage, Part, Role, ToolCall
+from headgate.messages import ChatMessage, Part, ReasoningPart, Role, ToolCall
+from headgate.signatures import is_foreign
 from headgate.surfaces import chat_shapes as shapes
+from headgate.surfaces.arguments import arguments_text
 from headgate.surfaces.invalid import Path, invalid, misfit
 
 ROLES: dict[str, Role] = {
@@ -31,6 +33,7 @@ OTHER_PARTS = frozenset({"audio_url", "file", "input_video", "video_url"})
 """Kinds of parts that some engine takes, and that Headgate passes on unread."""
 
 _PARTS = ("text", "refusal", "image_url", "input_audio", *sorted(OTHER_PARTS))
+_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 _IMAGES = ("data:", "http:", "https:")
 _decode_part = msgspec.json.Decoder(shapes.Part).decode
 
@@ -57,10 +60,13 @@ def _message(message: shapes.Message, path: Path, called: Mapping[str, str], bod
         raise invalid((*path, "role"), f"one of {', '.join(ROLES)}", body)
     if message.content is None and message.role not in {"assistant", "function"}:
         raise invalid((*path, "content"), "a string or an array of parts", body)
+    content, thoughts = _content(message.content, path, body, thinks=message.role == "assistant")
+    reasoning = message.thought() or "".join(part.text for part in thoughts)
     return ChatMessage(
         role=ROLES[message.role],
-        content=_content(message.content, path, body),
-        reasoning=message.reasoning_content or message.reasoning or message.thinking,
+        content=content,
+        reasoning=reasoning or None,
+        signed=tuple(thoughts) if any(part.signature for part in thoughts) else (),
         refusal=message.refusal or None,
         tool_calls=_calls(message, path, body),
         tool_call_id=_answered(message, path, called, body),
@@ -68,10 +74,22 @@ def _message(message: shapes.Message, path: Path, called: Mapping[str, str], bod
     )
 
 
-def _content(content: str | list[Raw] | None, path: Path, body: Any) -> str | tuple[Part, ...] | None:
+def _content(
+    content: str | list[Raw] | None, path: Path, body: Any, *, thinks: bool
+) -> tuple[str | tuple[Part, ...] | None, list[ReasoningPart]]:
+    """The parts, and the thoughts among those of an assistant (`thinks`)."""
     if not isinstance(content, list):
-        return content
-    return tuple(_part(raw, (*path, "content", number), body) for number, raw in enumerate(content))
+        return content, []
+    parts: list[Part] = []
+    thoughts: list[ReasoningPart] = []
+    for number, raw in enumerate(content):
+        place: Path = (*path, "content", number)
+        part = _read_part(raw, place, body)
+        if thinks and part.type in _THOUGHTS:
+            thoughts.append(_thought(part))
+        else:
+            parts.append(_part(part, raw, place, body))
+    return tuple(parts), thoughts
 
 
 def _calls(message: shapes.Message, path: Path, body: Any) -> tuple[ToolCall, ...]:
@@ -80,8 +98,14 @@ def _calls(message: shapes.Message, path: Path, body: Any) -> tuple[ToolCall, ..
         if call.type != "function":
             raise invalid((*path, "tool_calls", number, "type"), '"function"', body)
     if not calls and (legacy := message.function_call) is not None:
-        return (ToolCall(f"call_function_{path[-1]}", legacy.name, legacy.arguments),)
-    return tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in calls)
+        text = arguments_text(legacy.arguments, (*path, "function_call", "arguments"), body)
+        return (ToolCall(f"call_function_{path[-1]}", legacy.name, text),)
+    return tuple(_call(call, (*path, "tool_calls", number), body) for number, call in enumerate(calls))
+
+
+def _call(call: shapes.Call, path: Path, body: Any) -> ToolCall:
+    text = arguments_text(call.function.arguments, (*path, "function", "arguments"), body)
+    return ToolCall(call.id, call.function.name, text)
 
 
 def _answered(message: shapes.Message, path: Path, called: Mapping[str, str], body: Any) -> str | None:
@@ -97,11 +121,23 @@ def _answered(message: shapes.Message, path: Path, called: Mapping[str, str], bo
     return called[message.name]
 
 
-def _part(raw: Raw, path: Path, body: Any) -> Part:
+def _read_part(raw: Raw, path: Path, body: Any) -> shapes.Part:
     try:
-        part = _decode_part(raw)
+        return _decode_part(raw)
     except msgspec.ValidationError as error:
         raise misfit(error, body, *path) from error
+
+
+def _thought(part: shapes.Part) -> ReasoningPart:
+    """Read a thought in the form of Anthropic's or Mistral's API. Only a signature that somebody will check is kept."""
+    if part.type == "redacted_thinking":
+        return ReasoningPart("", signature=part.data, redacted=True)
+    thinking = part.thinking or ""
+    text = thinking if isinstance(thinking, str) else "".join(one.text or "" for one in thinking)
+    return ReasoningPart(text, signature=part.signature if is_foreign(part.signature) else None)
+
+
+def _part(part: shapes.Part, raw: Raw, path: Path, body: Any) -> Part:
     value: Any = getattr(part, part.type, True) if part.type in _PARTS else None
     if part.type not in _PARTS:
         raise invalid((*path, "type"), f"one of {', '.join(_PARTS)}", body)

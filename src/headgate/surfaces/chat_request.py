@@ -17,14 +17,17 @@ from msgspec.structs import replace
 
 from headgate import strict_json
 from headgate.errors import RequestError
-from headgate.messages import ChatMessage, ChatRequest, Tool
+from headgate.messages import ChatMessage, ChatRequest, Spelling, Tool
+from headgate.spelling import SPELLINGS
 from headgate.surfaces import chat_shapes as shapes
 from headgate.surfaces.chat_messages import read_messages
 from headgate.surfaces.invalid import invalid, misfit
+from headgate.surfaces.sampling import StreamOptions, check_format
+from headgate.surfaces.thoughts import unread
 
 _EXTRAS_HEADER = "x-headgate-extras"
+_REASONING_HEADER = "x-headgate-reasoning"
 _CHOICES = ("auto", "none", "required")
-_FORMATS = ("text", "json_object", "json_schema", "structural_tag")
 
 
 def _names(shape: type[msgspec.Struct]) -> frozenset[str]:
@@ -35,7 +38,7 @@ _PROMPTED = _names(shapes.Body) - _names(shapes.Options)
 _OURS = _PROMPTED - {"prompt"}
 _MESSAGE, _CALL, _FUNCTION = _names(shapes.Message), _names(shapes.Call), _names(shapes.Function)
 _TOOL, _TOOL_FUNCTION = _names(shapes.Tool), _names(shapes.ToolFunction)
-_STREAM_OPTIONS = _names(shapes.StreamOptions)
+_STREAM_OPTIONS = _names(StreamOptions)
 
 _decode = msgspec.json.Decoder(shapes.Body).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -92,8 +95,8 @@ def _request(
 ) -> ChatRequest:
     """Make the request, but for `stream` and `options`; `body` is the whole body's value."""
     _check_choice(body)
-    _check_format(read.response_format, body)
-    wanted = read.stream_options or shapes.StreamOptions()
+    check_format(read.response_format, body)
+    wanted = read.stream_options or StreamOptions()
     extras = {name.strip() for name in headers.get(_EXTRAS_HEADER, "").split(",")}
     return ChatRequest(
         model=read.model or "",
@@ -103,8 +106,19 @@ def _request(
         include_usage=bool(wanted.include_usage),
         include_timings=bool(wanted.include_timings or read.timings_per_token or "timings" in extras),
         choices=read.n or 1,
+        reasoning=_spelling(headers),
         dropped=tuple(dict.fromkeys(_dropped(body))),
     )
+
+
+def _spelling(headers: Mapping[str, str]) -> Spelling | None:
+    """How the client wants thoughts written, if it says so."""
+    given = headers.get(_REASONING_HEADER)
+    if given is None or given in SPELLINGS:
+        return given
+    known = ", ".join(SPELLINGS)
+    sentence = f"expected one of {known} in the header {_REASONING_HEADER}, got a text of {len(given):,} characters."
+    raise RequestError("invalid_request", sentence, param=_REASONING_HEADER)
 
 
 def _options(body: bytes, ours: frozenset[str]) -> dict[str, Raw]:
@@ -146,19 +160,11 @@ def _check_choice(body: Any) -> None:
         raise invalid(("tool_choice", "function", "name"), "a function's name", body)
 
 
-def _check_format(wanted: shapes.ResponseFormat | None, body: Any) -> None:
-    if wanted is None:
-        return
-    if wanted.type not in _FORMATS:
-        raise invalid(("response_format", "type"), f"one of {', '.join(_FORMATS)}", body)
-    if wanted.type == "json_schema" and wanted.json_schema is None:
-        raise invalid(("response_format", "json_schema"), "an object", body)
-
-
 def _dropped(body: Any) -> Iterator[str]:
     """Name what stands inside of known fields and has no place in the canonical form."""
     for message in body.get("messages") or ():
         yield from _unknown("messages[]", message, _MESSAGE)
+        yield from unread("messages[]", message)
         for call in message.get("tool_calls") or ():
             yield from _unknown("messages[].tool_calls[]", call, _CALL)
             yield from _unknown("messages[].tool_calls[].function", call["function"], _FUNCTION)

@@ -11,16 +11,15 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-Name = Annotated[str, Meta(min_length=1)]
-_Count = Annotated[int, Meta(ge=0)]
-_Share = Annotated[float, Meta(ge=0, le=1)]
+from headgate.surfaces.sampling import Count, Name, Sampling, StreamOptions
+from headgate.surfaces.thoughts import Thoughtful
 
 
 class Function(Struct):
-    """What is called, and the arguments as JSON text."""
+    """What is called, and the arguments: their JSON text, or the object itself."""
 
     name: Name
-    arguments: str = "{}"
+    arguments: Raw | UnsetType = UNSET
 
 
 class Call(Struct):
@@ -32,15 +31,12 @@ class Call(Struct):
     index: int | None = None  # clients that gathered a stream send it back
 
 
-class Message(Struct):
+class Message(Thoughtful):
     """An entry of `messages`."""
 
     role: str
     content: str | list[Raw] | None = None
     name: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    thinking: str | None = None
     refusal: str | None = None
     tool_calls: list[Call] | None = None
     tool_call_id: Name | None = None
@@ -60,14 +56,23 @@ class Audio(Struct):
     format: str
 
 
+class Thought(Struct):
+    """A part of a thought that is cut into parts, as Mistral's API does."""
+
+    text: str | None = None
+
+
 class Part(Struct):
-    """A part of a message's content."""
+    """A part of a message's content; the last three fields are those of thoughts."""
 
     type: str
     text: str | None = None
     refusal: str | None = None
     image_url: Url | str | None = None
     input_audio: Audio | None = None
+    thinking: str | list[Thought] | None = None
+    signature: str | None = None
+    data: str | None = None
 
 
 class ToolFunction(Struct):
@@ -86,50 +91,14 @@ class Tool(Struct):
     type: str = "function"
 
 
-class StreamOptions(Struct):
-    """What a stream is to tell besides the reply; `include_timings` is ours."""
-
-    include_usage: bool | None = None
-    include_timings: bool | None = None
-
-
-class ResponseFormat(Struct):
-    """The form of the answer."""
-
-    type: str
-    json_schema: dict[str, Any] | None = None
-
-
-class Options(Struct, kw_only=True):
+class Options(Sampling, kw_only=True):
     """The options whose type is everyone's; they are kept verbatim once they are known to be right."""
 
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: _Share | None = None
-    min_p: _Share | None = None
-    top_k: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    seed: float | None = None
-    stop: str | list[str] | None = None
-    max_tokens: _Count | None = None
-    max_completion_tokens: _Count | None = None
-    logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None
-    top_logprobs: _Count | None = None
+    top_logprobs: Count | None = None
     parallel_tool_calls: bool | None = None
-    response_format: ResponseFormat | None = None
-    reasoning_effort: str | None = None
-    user: str | None = None
     metadata: dict[str, Any] | None = None
     modalities: list[str] | None = None
-    chat_template_kwargs: dict[str, Any] | None = None
-    # Ollama's own
-    think: bool | str | None = None
-    format: str | dict[str, Any] | None = None
-    options: dict[str, Any] | None = None
-    keep_alive: float | str | None = None
-    num_ctx: Annotated[int, Meta(ge=1)] | None = None
-    num_predict: Annotated[int, Meta(ge=-2)] | None = None  # -1 has no limit, -2 fills the context
 
 
 class Body(Options, kw_only=True):

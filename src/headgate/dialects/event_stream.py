@@ -1,4 +1,4 @@
-"""The three envelopes an OpenAI-style reply comes in -> records.
+"""The three envelopes that servers with event streams answer in -> records; and the decoder that reads such records.
 
 Strategy: the first byte decides: a `{` begins JSON, anything else an event stream. JSON whose first line
 is a whole object is one record per line (a log without `data:`); otherwise it is one whole reply.
@@ -9,38 +9,20 @@ from __future__ import annotations
 
 import msgspec
 
-from headgate.dialects.lenient import untyped
-from headgate.dialects.peer_error import holds_error
+from headgate.dialects.base import Reading, RecordDecoder
+from headgate.dialects.peer_error import error_of
 from headgate.framing.ndjson import Records
 from headgate.framing.sse import Blocks
 from headgate.limits import Limits
+
+DONE = b"[DONE]"
+"""What ends OpenAI-style streams; it is no JSON."""
 
 _is_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _SPACE = b" \t\r\n"
 
 Framed = tuple[bytes | None, bytes | None]
 """A record, and the value of an `error:` field; one of the two."""
-
-
-def sniff(head: bytes) -> int:
-    """How sure it is that a stream begins like this: 60 for an event stream, 80 for an object with choices."""
-    line = head.lstrip(b"\xef\xbb\xbf" + _SPACE)
-    if line.startswith(b"{"):
-        return _sniff_object(line)
-    name, colon, value = line.partition(b":")
-    if name in {b"data", b"error"}:
-        # Prose may begin with "data: " too, but not with the data of a chunk.
-        return 60 if colon and value.lstrip().startswith((b"{", b"[DONE]")) else 0
-    return 60 if colon and name in {b"", b"event", b"id", b"retry"} else 0
-
-
-def _sniff_object(line: bytes) -> int:
-    value = untyped(line, {})
-    if not isinstance(value, dict):
-        return 80 if b'"choices"' in line else 0
-    if "choices" in value:
-        return 80
-    return 50 if value.get("error") or holds_error(value) else 0
 
 
 class Framing:
@@ -72,6 +54,11 @@ class Framing:
             return [(record, None) for record in self._records.close()]
         whole = b"".join(self._held).strip(_SPACE)
         return [(whole, None)] if whole else []
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether it is one; not yet, before the first byte."""
+        return self._blocks is not None
 
     @property
     def between(self) -> bool:
@@ -131,3 +118,59 @@ def _parses(line: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+class EventStreamDecoder(RecordDecoder):
+    """Decodes one response record by record; a dialect says what a record is (`_record`, `_can_read`)."""
+
+    record_end = b"\n\n"
+
+    def __init__(self, reading: Reading) -> None:
+        super().__init__(reading)
+        self._framing = Framing(reading.limits)
+        self._whole = False  # what was read is one whole reply, and no stream
+
+    def copy(self) -> EventStreamDecoder:
+        """An independent decoder in the same state."""
+        twin = super().copy()
+        assert isinstance(twin, EventStreamDecoder)  # noqa: S101 - `copy` keeps the class
+        twin._framing = self._framing.copy()
+        return twin
+
+    def _can_read(self, record: bytes) -> bool:
+        """Whether a record that no line end followed is whole all the same."""
+        raise NotImplementedError
+
+    def _feed(self, data: bytes) -> None:
+        for record, error in self._framing.feed(data):
+            self._take(record, error)
+        if self._framing.overflow:
+            self._fail_overflow()
+
+    def _close(self) -> None:
+        for record, error in self._framing.close():
+            if not self.writer.done and self._is_complete(record, error):
+                self._take(record, error)
+                if not self._whole:
+                    self.writer.repair("record_unterminated")
+        self._end_of_input()
+
+    def _is_complete(self, record: bytes | None, error: bytes | None) -> bool:
+        return error is not None or record is None or record.strip() == DONE or self._can_read(record)
+
+    def _take(self, record: bytes | None, error: bytes | None) -> None:
+        if self.writer.done:
+            return
+        if error is not None:
+            self.writer.repair("error_field")
+            self.writer.fail(error_of(error))
+        elif record is not None and record.strip():
+            self._record(record)
+
+    def _is_between(self) -> bool:
+        return self._framing.between
+
+    def _fail_json(self, record: bytes) -> None:
+        """End the stream: a record is no JSON object."""
+        shown = f"{len(record):,} bytes beginning with {record[:1]!r}"
+        self._fail("bad_json", f"expected a JSON object in each record, got {shown}. The engine's output is broken.")
