@@ -136,6 +136,17 @@ def test_options_are_those_of_normalize(tmp_path: Path, capsysbinary: pytest.Cap
     assert b'text.delta "why</think>because"' in capsysbinary.readouterr().out
 
 
+def test_a_surface_shows_what_its_client_is_sent(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    (tmp_path / "stream").write_bytes(CHUNKS)
+    main(["explain", str(tmp_path / "stream"), "--to", "ollama"])
+    with_it = capsysbinary.readouterr().out
+    main(["explain", str(tmp_path / "stream")])
+
+    assert b'sends  {"model":' in with_it
+    assert b'"done":true' in with_it
+    assert b"sends" not in capsysbinary.readouterr().out
+
+
 @pytest.mark.parametrize(
     "data",
     [CHUNKS[:-40], b"", b"\n", sse({"error": "boom"}), b'{"error":{"message":"boom","code":500}}', b'{"detail":"No"}'],
@@ -304,6 +315,6 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     page = (Path(__file__).parents[1] / "docs" / "explain.md").read_text("utf-8")
 
-    for option in ("--raw", "--all", "--html", "--from", "--markup", "--tools", "--starts-in-reasoning"):
+    for option in ("--to", "--raw", "--all", "--html", "--from", "--markup", "--tools", "--starts-in-reasoning"):
         assert option in said
         assert f"`{option}`" in page

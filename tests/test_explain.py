@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from explained import FIXTURES, explain, explainer, notes, recorded, repairs, shown, summed
@@ -21,6 +22,7 @@ from headgate.explain.draft import KEPT_BYTES_MAX, ends_inside_character
 from headgate.explain.effects import effects_of
 from headgate.explain.notes import NOTES
 from headgate.limits import DEFAULTS
+from headgate.surfaces import surfaces
 from headgate.testing import Fixture
 from headgate.testing.chunking import splits
 
@@ -43,6 +45,32 @@ def outline(effects: Iterable[Effect]) -> Outline:
 
 
 # -- every fixture --------------------------------------------------------------------------------------------
+
+
+SENT = ("openai/seed-001.two-events-in-one-read", "openai/llamacpp.hermes.tool.pair", "ollama/ollama.tiny.think")
+
+
+@pytest.mark.parametrize("surface", sorted(surfaces()))
+@pytest.mark.parametrize("name", SENT)
+def test_what_a_client_is_sent_stands_beside_the_records(name: str, surface: str) -> None:
+    fixture = Fixture.load(FIXTURES / "dialects" / name)
+    known: dict[str, Any] = {"ids": "{}1".format, "now_s": 0, "include_usage": True}
+    translator = headgate.translator(surface=surface, tools=fixture.tools, **known)
+    decoder = headgate.decoder("auto", tools=fixture.tools, ids="{}1".format, verbose=True)
+    explaining = Explainer(decoder, encoder=headgate.encoder(surface, **known))
+
+    records = [*explaining.feed(fixture.response), *explaining.close()]
+
+    assert translator.feed(fixture.response) + translator.close() == b"".join(record.sent for record in records)
+    assert any(record.sent for record in records)
+
+
+def test_an_http_error_is_no_stream_and_sends_none() -> None:
+    decoder = headgate.decoder("auto", ids=numbered(), verbose=True)
+
+    (record,) = Explainer(decoder, encoder=headgate.encoder()).refusal(b'{"error":"no"}', 500)
+
+    assert b"" == record.sent
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}/{folder.name}")

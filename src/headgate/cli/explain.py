@@ -27,6 +27,9 @@ from headgate.cli._reading import (
 )
 from headgate.explain import Explainer, Folder, Record, ansi, html, layout, plain, summary
 from headgate.explain.layout import Block
+from headgate.library import encoder
+from headgate.surfaces import surfaces
+from headgate.surfaces.base import Encoder
 
 _BODY, _CHUNKS = "response.raw", "chunks.txt"
 
@@ -40,6 +43,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "caused, and sums it up. Exit status 1 says that the stream ended in an error.",
     )
     add_options(verb, "the stream, or the folder of a recording; - or nothing for standard input")
+    verb.add_argument("--to", choices=sorted(surfaces()), help="show what a client of this API is sent for each record")
     verb.add_argument("--raw", action="store_true", help="show each record's own bytes, too")
     verb.add_argument("--all", action="store_true", help="show every record, and fold no long runs")
     verb.add_argument("--html", action="store_true", help="write a page that needs nothing else")
@@ -88,18 +92,24 @@ def _explain_recording(folder: Path, arguments: argparse.Namespace) -> int:
 
 
 def _explainer(arguments: argparse.Namespace, cassette: Cassette | None = None) -> Explainer:
-    # Numbered ids, so that the same stream is always explained in the same words.
+    # Numbered ids and no time, so that the same stream is always explained in the same words.
     numbers = itertools.count(1)
     request = cassette.request if cassette else b""
     decoder = reader(arguments, request=request, verbose=True, ids=lambda prefix: f"{prefix}{next(numbers)}")
+    model = asked_model(cassette) if cassette else None
     dialect = None if arguments.dialect in {"auto", LOG} else arguments.dialect
     return Explainer(
         decoder,
         dialect,
         is_log=arguments.dialect == LOG,
         knows_reads=cassette is not None,
-        asked_model=asked_model(cassette) if cassette else None,
+        asked_model=model,
+        encoder=_encoder(arguments.to, model) if arguments.to else None,
     )
+
+
+def _encoder(surface: str, model: str | None) -> Encoder:
+    return encoder(surface, model=model or "unknown", include_usage=True, ids=lambda prefix: f"{prefix}1", now_s=0)
 
 
 def _read(piece: Piece, *, timed: bool) -> tuple[float | None, bytes]:

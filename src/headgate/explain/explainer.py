@@ -25,6 +25,7 @@ from headgate.explain.values import Fact, Kind, Record, Summary
 from headgate.explain.words import quoted
 from headgate.framing.log import LogRecords
 from headgate.naming import is_other_model
+from headgate.surfaces.base import Encoder
 
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -38,6 +39,7 @@ class Explainer:
         is_log: whether the bytes are a log that quotes records.
         knows_reads: whether each `feed` is a read as it was on the wire, so that something can be said about reads.
         asked_model: the model that the request asked for, where that is known.
+        encoder: writes what a client would be sent, if that is to be shown.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Explainer:
         is_log: bool = False,
         knows_reads: bool = False,
         asked_model: str | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         self._decoder = decoder
+        self._encoder = encoder
         self._asked_model = asked_model
         self._dialect = dialect
         self._knows_reads = knows_reads
@@ -147,7 +151,14 @@ class Explainer:
             effects=effects_of(event for event in draft.events if not isinstance(event, Repair)),
             repairs=self._told.repairs(event for event in draft.events if isinstance(event, Repair)),
             notes=self._told.notes(notes),
+            sent=self._sent(draft.events, is_last=is_last),
         )
+
+    def _sent(self, events: list[Event], *, is_last: bool) -> bytes:
+        """What a client is written for one record; an HTTP error it is not told in a stream."""
+        if self._encoder is None or self._cutter.shape is Shape.REFUSAL:
+            return b""
+        return self._encoder.feed(events) + (self._encoder.close() if is_last else b"")
 
     def _payload(self, draft: Draft) -> Payload:
         if draft.is_blank:

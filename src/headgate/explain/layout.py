@@ -16,6 +16,8 @@ from headgate.repairs import CODES
 
 _EFFECTS_MAX = 12
 _RAW_BYTES_MAX = 4096
+_SENT_CHARS_MAX = 400
+"""Of a line that a client is sent: a whole chunk with a short text has some 200."""
 
 
 class Style(Enum):
@@ -78,6 +80,7 @@ def _record(record: Record, *, raw: bool) -> Block:
         lines.append(Line("became", tuple(_effects(record))))
     lines += [Line("repair", _repair(repair)) for repair in record.repairs]
     lines += [Line("note", _note(note)) for note in record.notes]
+    lines += [Line("sends", (segment,)) for segment in _sent(record.sent)]
     number = {Kind.END: "end", Kind.LOG_LINE: ""}.get(record.kind, f"{record.number:,}")
     size = "" if record.kind is Kind.END else f"{record.size:,} B"
     head = Head(number, "" if record.at_s is None else words.milliseconds(record.at_s), size)
@@ -132,6 +135,11 @@ def _repair(repair: Remark) -> tuple[Segment, ...]:
 def _note(note: Remark) -> tuple[Segment, ...]:
     why = "" if note.known else f": {NOTES[note.code].why}"
     return Segment(phrase(note.code, note.detail), Style.NOTE), Segment(why, Style.DIM)
+
+
+def _sent(sent: bytes) -> list[Segment]:
+    lines = [line for line in sent.decode("utf-8", "backslashreplace").splitlines() if line]
+    return [Segment(line if len(line) <= _SENT_CHARS_MAX else f"{line[:_SENT_CHARS_MAX]}…") for line in lines]
 
 
 def _raw(record: Record) -> str:

@@ -52,7 +52,8 @@ class Record(NamedTuple):
     """One annotated record.
 
     `number` counts records and comments from 1; `at_s` is when its last byte was read, in seconds since the request
-    was sent, where that is known; `size` counts bytes, and `raw` is as many of them as are kept.
+    was sent, where that is known; `size` counts bytes, and `raw` is as many of them as are kept. `sent` is what a
+    client is written for it, if that was asked for.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Record(NamedTuple):
     effects: tuple[Effect, ...] = ()
     repairs: tuple[Remark, ...] = ()
     notes: tuple[Remark, ...] = ()
+    sent: bytes = b""
 
 
 class Folded(NamedTuple):
