@@ -6,6 +6,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 # The branch that a change is compared with, to see whether it needs a changelog fragment.
 BASE ?= origin/main
 
+# How many processes share the tests. More than two make each other late, and some tests look at the clock.
+JOBS ?= 2
+
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
@@ -30,7 +33,7 @@ types: $(VENV)/.installed-dev ## mypy and pyright
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 
 tests: $(VENV)/.installed-dev ## pytest, with the documentation and house-style checks (ARGS="..." is passed on)
-	$(BIN)/pytest -q $(ARGS)
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal $(ARGS)
 
 changes: $(VENV)/.installed-dev ## the changelog fragments build, and a changed src/ has one
 	@report=$$($(BIN)/towncrier build --draft --version next 2>&1) || { echo "$$report"; exit 1; }
