@@ -70,11 +70,8 @@ class _Faulty:
     def copy(self) -> Decoder:
         return self
 
-    def plain(self, delta: Any, /) -> None:
+    def flow(self, delta: Any, /) -> None:
         del delta
-
-    def take_text(self, delta: Any, text: str, /) -> str | None:
-        return self._good.take_text(delta, text)
 
     def skip(self, length: int, /) -> None:
         self._good.skip(length)

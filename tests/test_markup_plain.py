@@ -7,12 +7,17 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pieces import chunk, numbered, sse
 
+import headgate
 from headgate.markup.plain import plain
-from headgate.markup.scanner import Tags
+from headgate.markup.scanner import Scanner, Tags
 
-TAGS = Tags(["<think>", "</think>", "<|end|>", "functools", "function call<|sep|>", "◁think▷", "[TOOL", "münze"])
+TAGS = Tags(
+    ["<think>", "</think>", "<|end|>", "functools", "function call<|sep|>", "◁think▷", "[TOOL", "münze", "```tool_code"]
+)
 PATTERNS = plain(TAGS.all)
+WORDS = Tags(TAGS.all, words=True)
 PIECES = [
     "f",
     "fu",
@@ -27,6 +32,8 @@ PIECES = [
     "<think>",
     "[",
     "◁",
+    "`x",
+    "```t",
     "m",
     "mü",
 ]
@@ -66,10 +73,14 @@ def test_what_may_be_a_tag_is_not_plain(text: str) -> None:
     assert PATTERNS.text(text) is None
 
 
-@pytest.mark.parametrize("text", ["`a`", "```", "~"])
+@pytest.mark.parametrize("text", ["`a`", "```", "~", "as `x", "~~~"])
 def test_code_wants_a_look(text: str) -> None:
-    assert PATTERNS.inside(text) is not None
+    """Also where a tag begins with a backtick, so that a call quoted behind it stays text."""
     assert PATTERNS.text(text) is None
+
+
+def test_code_may_stand_inside() -> None:
+    assert PATTERNS.inside("as `x` and ~") is not None
 
 
 def test_white_space_at_the_end_is_held() -> None:
@@ -77,11 +88,63 @@ def test_white_space_at_the_end_is_held() -> None:
     assert PATTERNS.inside("word ") is not None
 
 
-@given(texts)
-def test_plain_text_holds_no_tag_and_no_beginning_of_one(text: str) -> None:
-    for pattern in (PATTERNS.text, PATTERNS.inside):
+@given(texts, st.sampled_from([TAGS, WORDS]))
+def test_plain_text_holds_no_tag_and_no_beginning_of_one(text: str, tags: Tags) -> None:
+    for pattern in (tags.plain.text, tags.plain.inside):
         if pattern(text) is not None:
-            assert (None, 0) == (TAGS.find(text, 0), TAGS.held(text, 0))
+            assert (None, 0) == (tags.find(text, 0), tags.held(text, 0))
+
+
+@pytest.mark.parametrize("text", [" of", "of", " if it", "f", "half functional", "afunctools x", "x.functools"])
+def test_a_word_tag_begins_no_word_in_its_midst(text: str) -> None:
+    """Otherwise each "of" would be held."""
+    assert (None, 0) == (WORDS.find(text, 0), WORDS.held(text, 0))
+    assert WORDS.plain.text(text) is not None
+
+
+@pytest.mark.parametrize("text", [" functools", "a\nfunctools", "of functools"])
+def test_a_word_tag_counts_behind_white_space(text: str) -> None:
+    place = text.index("functools")
+    assert (place, "functools") == WORDS.find(text, 0)
+    for length in range(1, len("functools")):
+        assert length == WORDS.held(text[: place + length], 0)
+        assert WORDS.plain.inside(text[: place + length]) is None
+
+
+def test_what_was_taken_is_not_seen_any_more() -> None:
+    """A split there must not matter, and behind it nothing of it is known."""
+    assert WORDS.find(" functools", 1) is None
+    assert WORDS.held(" func", 1) == 0
+
+
+@given(st.lists(texts, max_size=4))
+def test_what_is_taken_at_once_is_what_is_found_by_looking(pieces: list[str]) -> None:
+    """`Scanner.before` is `feed` and `until`, unless a tag is whole."""
+    for tags in (TAGS, WORDS):
+        one, other = Scanner(), Scanner()
+        for piece in pieces:
+            other.feed(piece)
+            text, _, tag = other.until(tags, trim=True)
+            taken = one.before(tags, piece)
+            assert (taken is None) is (tag is not None)
+            if taken is None:
+                break
+            assert (text, bool(other)) == taken
+            assert other.peek(1000) == one.peek(1000)
+
+
+@pytest.mark.parametrize("end", ["as `x", "as\n```x"])
+def test_a_quoted_call_stays_text_however_its_backtick_came(end: str) -> None:
+    """The backtick of a delta that looked plain was not noticed, because tags begin with one, too."""
+    call = '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>'
+    said = ["Write", " it ", end, f"y{call}"]
+    gathered = headgate.Accumulator()
+    decoder = headgate.decoder("openai", tools=["f"], ids=numbered())
+    for text in said:
+        gathered.feed_all(decoder.feed(sse(chunk({"content": text}))))
+    gathered.feed_all(decoder.close())
+
+    assert ["".join(said)] == [getattr(part, "text", part) for part in gathered.message.parts]
 
 
 @given(texts)

@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-WORDS = " The quick brown fox jumps over the lazy dog , and then it rests ; a line \n is over".split(" ")
-"""Tokens: most are plain, one must be escaped."""
+WORDS = (
+    "A token is a word or less of it , so a line of prose has about forty of them before it ends ; most are plain , and "
+    "go as they came , while the end of a paragraph is held .\n"
+).split(" ")
+"""Tokens of prose: one in forty must be escaped, and may stand before a tag."""
 
 
 def openai_chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:

@@ -16,7 +16,7 @@ from headgate.dialects import dialects
 from headgate.dialects.base import Decoder, Reading
 from headgate.errors import UsageError
 from headgate.events import Event, ReasoningDelta, StreamError, TextDelta
-from headgate.markup.plain import Plain
+from headgate.markup.plain import Flow
 
 _NOTHING = re.compile(rb"[\xef\xbb\xbf \t\r\n]*+(?:data:[ \t]*+[\r\n]\s*+)*+")
 """What says nothing of the dialect: white space, and `data:` without data, which proxies send to keep a stream open."""
@@ -103,13 +103,9 @@ class AutoDecoder:
         """What ends a record, once the dialect is decided."""
         return self._decoder.record_end if self._decoder is not None else b""
 
-    def plain(self, delta: TextDelta | ReasoningDelta, /) -> Plain | None:
-        """See `Decoder.plain`."""
-        return self._decoder.plain(delta) if self._decoder is not None else None
-
-    def take_text(self, delta: TextDelta | ReasoningDelta, text: str, /) -> str | None:
-        """See `Decoder.take_text`."""
-        return self._decoder.take_text(delta, text) if self._decoder is not None else None
+    def flow(self, delta: TextDelta | ReasoningDelta, /) -> Flow | None:
+        """See `Decoder.flow`."""
+        return self._decoder.flow(delta) if self._decoder is not None else None
 
     def skip(self, length: int, /) -> None:
         """See `Decoder.skip`."""

@@ -17,7 +17,7 @@ import msgspec
 
 from headgate.dialects.base import Decoder
 from headgate.events import ReasoningDelta, TextDelta
-from headgate.markup.plain import Plain
+from headgate.markup.plain import ANY_FLOW, ANYTHING, Plain
 from headgate.surfaces.base import Encoder, Frame
 
 _TEXT = re.compile(rb'"(?:content|reasoning_content|reasoning|thinking|text|response)": ?"(?!")')
@@ -35,8 +35,8 @@ _LARGE_BYTES = 4096
 _decode = msgspec.json.Decoder(str).decode
 
 
-_Alone = tuple[bytes, bytes, int, int, Callable[[bytes], object], bytes, bytes]
-"""Head and tail of an envelope, their lengths, what matches a text between them, and what stands around that then."""
+_Alone = tuple[bytes, bytes, bytes, int, int, bytes, bytes]
+"""Head, middle and tail of an envelope, the lengths of head and tail, and what stands around the text then."""
 
 
 class Envelope(NamedTuple):
@@ -72,6 +72,7 @@ class Shortcut:
         self._encoder = encoder
         self._whole = whole
         self._envelope: Envelope | None = None
+        self._flow, self._copies = ANY_FLOW, ANYTHING.json  # where there is a `_plain`
         self._plain: Plain | None = None
         self._alone: _Alone | None = None
         self._longest = min(decoder.limits.line_bytes_max, decoder.limits.event_bytes_max)
@@ -81,12 +82,17 @@ class Shortcut:
         """Translate bytes in any split."""
         if self._alone is not None:
             # A read that is one plain record, as an engine sends them: `_short` in as few steps as there can be.
-            head, tail, ahead, rest, copies, before, behind = self._alone
+            head, middle, tail, ahead, rest, before, behind = self._alone
+            if middle:
+                ahead = data.find(b'"', ahead)
+                ahead = ahead + len(middle) if data.startswith(middle, ahead) else len(data)
             text = data[ahead:-rest]
-            if text and data.startswith(head) and data.endswith(tail) and len(data) <= self._longest and copies(text):
-                self._tries += 1
-                self._decoder.skip(len(data))
-                return before + text + behind
+            if text and data.startswith(head) and data.endswith(tail) and len(data) <= self._longest:
+                frame = before + text + behind if self._copies(text) else self._frame(text)
+                if frame is not None:
+                    self._tries += 1
+                    self._decoder.skip(len(data))
+                    return frame
         out: list[bytes] = []
         start = self._short(data, 0, out)
         while start < len(data):
@@ -144,11 +150,8 @@ class Shortcut:
             if text and data.startswith(tail, end) and end + rest - start <= self._longest and copies(text):
                 out += (before, text, behind)
                 start = end + rest
-            elif end := self._taken(envelope, data, start, place, out):
-                start = end
-                plain = self._plain or self._look(envelope)
-                if plain is None:
-                    break
+            elif end := self._taken(envelope.tail, data, start, place, out):
+                start, plain = end, self._plain or plain
                 copies = plain.json
             else:
                 break
@@ -158,34 +161,46 @@ class Shortcut:
 
     def _look(self, envelope: Envelope) -> Plain | None:
         """Ask what is plain now. Nothing changes that until something goes the whole way again, or is taken."""
-        plain = self._plain = self._decoder.plain(envelope.delta)
-        if plain is not None and not envelope.middle:
-            head, tail, (before, behind, _) = envelope.head, envelope.tail, envelope.frame
-            self._alone = head, tail, len(head), len(tail), plain.json, before, behind
-        return plain
+        flow = self._decoder.flow(envelope.delta)
+        if flow is None:
+            return None
+        self._flow, self._plain, self._copies = flow, flow.plain, flow.plain.json
+        head, middle, tail, _, (before, behind, _) = envelope
+        self._alone = head, middle, tail, len(head), len(tail), before, behind
+        return flow.plain
 
-    def _taken(self, envelope: Envelope, data: bytes, start: int, place: int, out: list[bytes]) -> int:
+    def _taken(self, tail: bytes, data: bytes, start: int, place: int, out: list[bytes]) -> int:
         """Translate the record at `start`, whose text at `place` is not to be copied.
 
         Returns where it ends; 0 if it must go the whole way.
         """
         string = _STRING.match(data, place)
         end = string.end() if string else place
-        behind = end + len(envelope.tail)
-        if end == place or not data.startswith(envelope.tail, end) or behind - start > self._longest:
+        behind = end + len(tail)
+        if end == place or not data.startswith(tail, end) or behind - start > self._longest:
             return 0
-        try:
-            text = _decode(b'"%b"' % data[place:end])
-        except ValueError:
+        frame = self._frame(data[place:end])
+        if frame is None:
             return 0
-        if self._plain is None or not self._plain.text(text):
-            taken = self._decoder.take_text(envelope.delta, text)
-            if taken is None:
-                return 0
-            self._plain, self._alone, text = None, None, taken
-        if text:
-            out += (envelope.frame.before, envelope.frame.text(text), envelope.frame.behind)
+        out.append(frame)
         return behind
+
+    def _frame(self, source: bytes) -> bytes | None:
+        """The frame of a text in the envelope that is not to be copied; None if its record must go the whole way."""
+        envelope, plain = self._envelope, self._plain
+        assert envelope is not None and plain is not None  # noqa: S101, PT018 - whoever calls this has looked
+        try:
+            text = _decode(b'"%b"' % source)
+        except ValueError:
+            return None
+        if not plain.text(text):
+            taken = self._flow.take(text)
+            if taken is None:
+                return None
+            text, plain = taken
+            self._plain, self._copies = plain, plain.json
+        before, behind, written = envelope.frame
+        return before + written(text) + behind if text else b""
 
     # -- learning ------------------------------------------------------------------------------------
 

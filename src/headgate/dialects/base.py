@@ -14,7 +14,7 @@ from headgate.errors import UsageError, stream_error
 from headgate.events import Event, ReasoningDelta, StreamError, TextDelta
 from headgate.limits import DEFAULTS, Limits
 from headgate.markup.family import Families
-from headgate.markup.plain import Plain
+from headgate.markup.plain import Flow
 from headgate.messages import ChatRequest, HttpRequest, IdFactory, Tools
 
 
@@ -79,17 +79,12 @@ class Decoder(Protocol):
         """What ends a record of this stream; b"" where that is not told, so that none can be skipped."""
         ...
 
-    def plain(self, delta: TextDelta | ReasoningDelta, /) -> Plain | None:
-        """What matches a text whose record would be one more delta like this with this text, and change nothing else.
+    def flow(self, delta: TextDelta | ReasoningDelta, /) -> Flow | None:
+        """The text that goes on with records which are each one more delta like this, or none; until one is fed.
 
-        None where none would: inside a record, when another block is open, when text is held.
-        """
-        ...
-
-    def take_text(self, delta: TextDelta | ReasoningDelta, text: str, /) -> str | None:
-        """Take the text of a record that `plain` did not match, if it gives one more delta like this or none.
-
-        Returns that delta's text, "" for none; None where the record must be fed.
+        What is plain in it is that delta's text and changes nothing else; of any other text its `take` says which text
+        the delta has, "" for no delta, and None where the record must be fed. None where there is no such text: inside
+        a record, when another block is open, when part of a tag is held.
         """
         ...
 
@@ -209,13 +204,9 @@ class RecordDecoder:
         twin.writer = self.writer.copy()
         return twin
 
-    def plain(self, delta: TextDelta | ReasoningDelta, /) -> Plain | None:
-        """See `Decoder.plain`."""
-        return self.writer.plain(delta) if self._is_between() and not self._closed else None
-
-    def take_text(self, delta: TextDelta | ReasoningDelta, text: str, /) -> str | None:
-        """See `Decoder.take_text`."""
-        return self.writer.take_text(delta, text)
+    def flow(self, delta: TextDelta | ReasoningDelta, /) -> Flow | None:
+        """See `Decoder.flow`."""
+        return self.writer.flow(delta) if self._is_between() and not self._closed else None
 
     def skip(self, length: int, /) -> None:
         """See `Decoder.skip`."""

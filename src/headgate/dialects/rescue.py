@@ -11,7 +11,7 @@ from headgate.dialects.blocks import Blocks
 from headgate.dialects.choice import Choice
 from headgate.events import ReasoningDelta, TextDelta
 from headgate.markup.family import Settings
-from headgate.markup.plain import ANYTHING, Plain
+from headgate.markup.plain import ANY_FLOW, Flow
 from headgate.markup.spans import Kind, Span
 from headgate.markup.splitter import Splitter
 
@@ -19,21 +19,13 @@ from headgate.markup.splitter import Splitter
 class Rescue(Blocks):
     """Writes blocks out of text that may hold markup."""
 
-    def plain(self, delta: TextDelta | ReasoningDelta) -> Plain | None:
-        """What matches a text that is just one more delta like this; None if none can be."""
+    def flow(self, delta: TextDelta | ReasoningDelta) -> Flow | None:
+        """The text that goes on with deltas like this; None if none does."""
         choice = self._goes_on(delta)
         if choice is None:
             return None
         splitter = choice.told or choice.splitter
-        return ANYTHING if splitter is None else splitter.plains(_KINDS[type(delta)])
-
-    def take_text(self, delta: TextDelta | ReasoningDelta, text: str) -> str | None:
-        """Take a text that gives at most one more delta like this, with this text; None where that is not sure."""
-        choice = self._goes_on(delta)
-        if choice is None:
-            return None
-        splitter = choice.told or choice.splitter
-        return text if splitter is None else splitter.take(text)
+        return ANY_FLOW if splitter is None else splitter.flow(_KINDS[type(delta)])
 
     def _goes_on(self, delta: TextDelta | ReasoningDelta) -> Choice | None:
         """The choice of a delta whose block is open, and that has nothing to add to it."""

@@ -8,7 +8,7 @@ the modules beside this one look for families in a text and know none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from headgate.errors import UsageError
 from headgate.markup import families
@@ -27,6 +27,12 @@ def families_named(markup: str | Sequence[str]) -> Families:
     Raises:
         UsageError: for a name that no family has.
     """
+    return _chosen(markup if isinstance(markup, str) else tuple(markup))
+
+
+@lru_cache(maxsize=256)
+def _chosen(markup: str | tuple[str, ...]) -> Families:
+    """One value for all responses, since what these share is kept by it."""
     known = _known()
     if markup == AUTO:
         return Families(tuple(known.values()))

@@ -9,9 +9,6 @@ Spec: https://spec.commonmark.org/0.31.2/#fenced-code-blocks
 
 from __future__ import annotations
 
-import re
-
-_INTERESTING = re.compile(r"[`~\n]")
 _FENCE_MIN = 3
 
 
@@ -30,12 +27,14 @@ class Code:
 
     def feed(self, text: str, /) -> None:
         """Follow more text."""
-        if not self._run and not _INTERESTING.search(text):
-            # The commonest delta: no line end, no backtick; only "still at the line's start" can change.
-            self._at_start = self._at_start and not text.strip(" ")
-            return
-        for character in text:
-            self._character(character)
+        if self._run or "`" in text or "~" in text:
+            for character in text:
+                self._character(character)
+        elif (line := text.rfind("\n")) >= 0:
+            self._inline, self._on_fence_line = 0, False
+            self._at_start = not text[line + 1 :].strip(" ")
+        elif self._at_start:
+            self._at_start = not text.strip(" ")
 
     @property
     def inside(self) -> bool:

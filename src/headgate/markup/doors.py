@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from headgate.limits import DEFAULTS
 from headgate.markup.family import Families, Family, Settings
-from headgate.markup.scanner import Scanner, Tags, tags
+from headgate.markup.scanner import Scanner, Tags
 
 _SOME = {"": None}
 """Tools, whichever they are."""
@@ -42,7 +42,7 @@ def _doors(chosen: Families, declared: bool | None, reasoning: bool, calls: bool
     settings = Settings(tools, reasoning, calls, DEFAULTS, named)
     families = tuple(family for family in chosen.chosen if family.wanted(settings))
     anywhere = tuple(family for family in families if family.anywhere)
-    openers = tags(*(opener for family in anywhere for opener in family.openers))
+    openers = Tags((opener for family in anywhere for opener in family.openers), words=True)
     return Doors(families, anywhere, openers, any(family.name == "think" for family in families))
 
 

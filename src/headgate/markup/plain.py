@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 _CODE = "`~"
 _NOT_AS_IT_IS = r'"\\\x00-\x1f\x7f-\xff'
-"""In JSON text, as bytes: escapes, and what is not ASCII, want a look of their own."""
+"""In JSON text, as bytes: escapes, and what is not ASCII, want a look of their own; as part of a character class."""
 _NO_SPACE_BEHIND = r"(?<!\s)"
 
 
@@ -41,35 +41,61 @@ def _always(text: str) -> bool:
     return True
 
 
+class Flow(NamedTuple):
+    """A text that goes on: what is plain in it now, and what takes any other.
+
+    `take` returns what can be said of a text now, with what is plain from then on; None, and nothing is taken, where
+    something in it may be a tag.
+    """
+
+    plain: Plain
+    take: Callable[[str], tuple[str, Plain] | None]
+
+
 NOTHING = Plain(_never, _never, _never)
 """Where every text wants a look."""
 ANYTHING = Plain(_always, _always, re.compile(f"[^{_NOT_AS_IT_IS}]*+\\Z".encode("latin-1")).match)
 """Where no markup is looked for."""
 
 
-def plain(tags: Iterable[str]) -> Plain:
-    """Make the patterns for these tags."""
+def _take_as_it_is(text: str) -> tuple[str, Plain]:
+    """All of a text can be said."""
+    return text, ANYTHING
+
+
+ANY_FLOW = Flow(ANYTHING, _take_as_it_is)
+"""A text in which no markup is looked for."""
+
+
+def plain(tags: Iterable[str], *, words: bool = False) -> Plain:
+    """Make the patterns for these tags; `words` is as for `scanner.Tags`."""
     found = sorted(set(tags))
     in_ascii = list(filter(None, map(_ascii_part, found)))
     return Plain(
-        re.compile(_without(_CODE + r"\n", found) + _NO_SPACE_BEHIND + r"\Z").match,
-        re.compile(_without("", found) + r"\Z").match,
-        re.compile((_without(_CODE + _NOT_AS_IT_IS, in_ascii) + _NO_SPACE_BEHIND + r"\Z").encode("latin-1")).match,
+        re.compile(_without(found, _CODE + "\n", words=words) + _NO_SPACE_BEHIND + r"\Z").match,
+        re.compile(_without(found, words=words) + r"\Z").match,
+        re.compile(
+            (_without(in_ascii, _CODE, _NOT_AS_IT_IS, words=words) + _NO_SPACE_BEHIND + r"\Z").encode("latin-1")
+        ).match,
     )
 
 
-def _without(hidden: str, tags: list[str]) -> str:
-    """A pattern for text without these characters, and without these tags or their beginnings at its end."""
-    firsts = sorted({tag[0] for tag in tags})
-    others = hidden + re.escape("".join(firsts))
-    run = f"[^{others}]" if others else "(?s:.)"
-    begun = [_no_word(first, tags) if first.isalnum() else _no_sign(first, tags) for first in firsts]
-    return f"(?:{run}++|{'|'.join(begun)})*+" if begun else f"{run}*+"
+def _without(tags: list[str], hidden: str = "", escaped: str = "", *, words: bool) -> str:
+    """A pattern for text without these tags or their beginnings at its end, and without the `hidden` characters.
+
+    `escaped` are more such characters, as part of a class.
+    """
+    firsts = sorted({tag[0] for tag in tags} - set(hidden))
+    others = re.escape(hidden + "".join(firsts)) + escaped
+    run = f"[^{others}]*+" if others else "(?s:.)*+"
+    begun = [_no_word(first, tags, words=words) if first.isalnum() else _no_sign(first, tags) for first in firsts]
+    return f"{run}(?:(?:{'|'.join(begun)}){run})*+" if begun else run
 
 
-def _no_word(first: str, tags: list[str]) -> str:
+def _no_word(first: str, tags: list[str], *, words: bool) -> str:
     """The letter where it begins none of the tags, and no part of one at the end of the text."""
-    return f"{re.escape(first)}(?!{_rests(first, tags)})"
+    inside_a_word = rf"(?<!\s){first}|" if words else ""
+    return f"{inside_a_word}{first}(?!{_rests(first, tags)})"
 
 
 def _no_sign(first: str, tags: list[str]) -> str:

@@ -47,17 +47,20 @@ class Run:
         """What matches text that belongs to it as it is; all other text is to be taken by `take`."""
         return self._ends.plain if self._code.quiet or not self._follows_code else NOTHING
 
-    def take(self, scanner: Scanner, text: str) -> str | None:
-        """Take text in which nothing can be a tag, behind white space that was held; None where something can.
+    def take(self, scanner: Scanner, text: str) -> tuple[str, Plain] | None:
+        """Take text that makes no tag whole; None, and nothing is taken, where it does.
 
-        Returns what can be said now: all but the white space at the end, which stays in the scanner.
+        Returns what can be said now, without what may be the start of a tag and white space before that, which stay in
+        the scanner; and what is plain from then on.
         """
-        if self._ends.plain.inside(text) is None:
+        taken = scanner.before(self._ends, text)
+        if taken is None:
             return None
-        scanner.feed(text)
-        said = scanner.take_to_space()
-        self.follow(said)
-        return said
+        said, holds = taken
+        if not self._follows_code:
+            return said, NOTHING if holds else self._ends.plain
+        self._code.feed(said)
+        return said, self._ends.plain if not holds and self._code.quiet else NOTHING
 
     def say(self, text: str, out: list[Span]) -> None:
         """Take text into the run."""

@@ -16,31 +16,48 @@ from headgate.markup.plain import plain
 
 
 class Tags:
-    """A set of literal tags that can be looked for together."""
+    """A set of literal tags that can be looked for together.
 
-    def __init__(self, tags: Iterable[str]) -> None:
+    Args:
+        tags: the tags.
+        words: one that begins with a letter counts only behind white space that is not taken yet, since any word may
+            end with its first letters.
+    """
+
+    def __init__(self, tags: Iterable[str], *, words: bool = False) -> None:
         self.all = tuple(sorted(set(tags), key=len, reverse=True))
-        self._find = re.compile("|".join(map(re.escape, self.all)) or "(?!)").search
+        self.words = words
+        self._find = re.compile("|".join(map(self._pattern, self.all)) or "(?!)").search
         self._starts = frozenset(tag[:length] for tag in self.all for length in range(1, len(tag)))
         self._longest = max(map(len, self.all), default=1) - 1
         self._firsts = frozenset(tag[0] for tag in self.all)
-        self.plain = plain(self.all)
+        self.plain = plain(self.all, words=words)
 
     def find(self, text: str, position: int) -> tuple[int, str] | None:
         """Return the place of the first whole tag and the tag (the longest at that place), or None."""
         found = self._find(text, position)
+        if found is not None and found.start() == position and self._is_word(found.group()):
+            found = self._find(text, position + 1)
         return (found.start(), found.group()) if found else None
 
     def held(self, text: str, position: int) -> int:
         """Return how many characters at the end of `text` may be the start of a tag."""
         for length in range(min(self._longest, len(text) - position), 0, -1):
             if text[-length] in self._firsts and text[-length:] in self._starts:
-                return length
+                before = text[position : len(text) - length]
+                if not self._is_word(text[-length]) or before[-1:].isspace():
+                    return length
         return 0
 
     def may_start(self, text: str) -> bool:
         """Whether `text` is a proper beginning of a tag (the empty text is)."""
         return not text or text in self._starts
+
+    def _is_word(self, tag: str) -> bool:
+        return self.words and tag[0].isalnum()
+
+    def _pattern(self, tag: str) -> str:
+        return r"(?<=\s)" * self._is_word(tag) + re.escape(tag)
 
 
 @lru_cache(maxsize=256)
@@ -55,7 +72,7 @@ NO_TAGS = tags()
 @lru_cache(maxsize=256)
 def both(some: Tags, more: Tags) -> Tags:
     """The tags of two sets together, made once."""
-    return Tags((*some.all, *more.all))
+    return Tags((*some.all, *more.all), words=some.words or more.words)
 
 
 class Scanner:
@@ -78,11 +95,6 @@ class Scanner:
 
     def __len__(self) -> int:
         return len(self.text) - self.position
-
-    @property
-    def is_space(self) -> bool:
-        """Whether all there is is white space."""
-        return self.text[self.position :].isspace()
 
     def peek(self, length: int) -> str:
         """Look at the next `length` characters, or at as many as there are."""
@@ -114,9 +126,22 @@ class Scanner:
             end += 1
         return self.take(end - self.position)
 
-    def take_to_space(self) -> str:
-        """Take all but the white space at the end, which may stand before a tag (at most `SPACE_MAX` of it)."""
-        return self.take(_without_space(self.text, self.position, len(self.text), trim=True) - self.position)
+    def before(self, tags: Tags, text: str, /) -> tuple[str, bool] | None:
+        """Append text, unless that makes a tag whole, and take what `until` takes with `trim`.
+
+        Returns what was taken, and whether anything was left; None, and nothing is changed, for a whole tag.
+        """
+        whole = self.text[self.position :] + text
+        if tags.plain.inside(whole) is not None:
+            said = whole.rstrip()
+            if len(whole) - len(said) > SPACE_MAX:
+                said = whole[:-SPACE_MAX]
+        elif tags.find(whole, 0) is None:
+            said = whole[: _without_space(whole, 0, len(whole) - tags.held(whole, 0), trim=True)]
+        else:
+            return None
+        self.text, self.position = whole, len(said)
+        return said, len(said) < len(whole)
 
     def until(self, tags: Tags, *, trim: bool = False) -> tuple[str, str, str | None]:
         """Take the text before the next tag, and the tag.
@@ -141,7 +166,5 @@ SPACE_MAX = 64
 def _without_space(text: str, start: int, end: int, *, trim: bool) -> int:
     if not trim:
         return end
-    floor = max(start, end - SPACE_MAX)
-    while end > floor and text[end - 1].isspace():
-        end -= 1
-    return end
+    last = text[max(start, end - SPACE_MAX) : end]
+    return end - len(last) + len(last.rstrip())

@@ -9,11 +9,13 @@ Spec: ours (`docs/design.md`, rescue without harm).
 
 from __future__ import annotations
 
+from functools import partial
+
 from headgate.markup import spans
 from headgate.markup.doors import asked, doors
 from headgate.markup.draft import Draft
 from headgate.markup.family import Control, Families, Reader, Settings
-from headgate.markup.plain import NOTHING, Plain
+from headgate.markup.plain import NOTHING, Flow
 from headgate.markup.readers.bare_calls import BareCalls
 from headgate.markup.run import Run
 from headgate.markup.scanner import SPACE_MAX, Scanner, both
@@ -75,23 +77,16 @@ class Splitter:
         run = None if self._scanner else self._going_on()
         return run.kind if run is not None and run.plain(text) else None
 
-    def plains(self, kind: Kind, /) -> Plain | None:
-        """What matches text that is all of this kind just as it is; None where `take` takes none either."""
+    def flow(self, kind: Kind, /) -> Flow | None:
+        """The text of this kind that goes on, until something else is fed; None where none does."""
         run = self._going_on()
         if run is None or run.kind is not kind:
             return None
-        return NOTHING if self._scanner else run.plains
-
-    def take(self, text: str, /) -> str | None:
-        """Take text of the run that is going on, if nothing in it can be a tag: what can be said now, or None."""
-        run = self._going_on()
-        return None if run is None else run.take(self._scanner, text)
+        return Flow(NOTHING if self._scanner else run.plains, partial(run.take, self._scanner))
 
     def _going_on(self) -> Run | None:
-        """The run of text or reasoning that goes on, if nothing but white space is held and no block may begin."""
+        """The run of text or reasoning that goes on, if no block may begin or has begun."""
         if self._reader is not None or self._asking or self._draft or self._may_open:
-            return None
-        if self._scanner and not self._scanner.is_space:
             return None
         return self._text if self._thought is None else self._thought.run
 
