@@ -19,7 +19,8 @@ ROWS = (
     (0, "errors messages"),
     (1, "call_ids framing markup spelling strict_json tool_names"),
     (2, "accumulate conform dialects surfaces"),
-    (3, "auto naming shortcut stopwatch"),
+    (3, "auto naming rows stopwatch"),
+    (3, "shortcut"),
     (3, "agent cassette config explain routing translator"),
     (3, "discovery"),
     (4, "library"),  # draws ids and reads the clock, so that the layers below need not

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pieces import chunk, numbered, sse
 
 import headgate
-from headgate.markup.plain import plain
+from headgate.markup.plain import ANYTHING, ROW_END, Plain, plain
 from headgate.markup.scanner import Scanner, Tags
 
 TAGS = Tags(
@@ -131,6 +132,15 @@ def test_what_is_taken_at_once_is_what_is_found_by_looking(pieces: list[str]) ->
                 break
             assert (text, bool(other)) == taken
             assert other.peek(1000) == one.peek(1000)
+
+
+@given(st.lists(texts, max_size=6), st.sampled_from([PATTERNS, WORDS.plain, ANYTHING]))
+def test_a_row_is_plain_as_far_as_each_text_in_it_is(found: list[str], patterns: Plain) -> None:
+    sources = [json.dumps(text, ensure_ascii=False)[1:-1].encode() for text in found]
+    plain_ones = itertools.takewhile(lambda source: source and patterns.json(source) is not None, sources)
+    run = patterns.row(b"".join(source + ROW_END for source in sources), 0)
+
+    assert sum(len(source) + 1 for source in plain_ones) == (run.end() if run else 0)
 
 
 @pytest.mark.parametrize("end", ["as `x", "as\n```x"])

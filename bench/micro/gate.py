@@ -34,7 +34,7 @@ def gates() -> Iterator[Gate]:
         chat = chunk_name("openai", "chat", per_read=per_read)
         off = chunk_name("openai", "chat", markup="off", per_read=per_read)
         shape = f"{per_read} in a read"
-        yield Gate(f"markup on, against off, {shape}", chat, off, 1.3)
+        yield Gate(f"markup on, against off, {shape}", chat, off, 1.3 if per_read == 1 else 1.6)
         yield Gate(f"the shortcut, against the whole way, {shape}", chat, whole_name(per_read), 0.6)
         yield Gate(f"Ollama's lines, against SSE, {shape}", chunk_name("ollama", "chat", per_read=per_read), chat, 1.5)
         for name in SURFACES:

@@ -10,14 +10,17 @@ Spec: ours; by definition the same bytes as `encoder.feed(decoder.feed(data))` (
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
+from headgate import rows
 from headgate.dialects.base import Decoder
 from headgate.events import ReasoningDelta, TextDelta
-from headgate.markup.plain import ANY_FLOW, ANYTHING, Plain
+from headgate.markup.plain import ANY_FLOW, ANYTHING, ROW_END, Plain
+from headgate.rows import Rows
 from headgate.surfaces.base import Encoder, Frame
 
 _TEXT = re.compile(rb'"(?:content|reasoning_content|reasoning|thinking|text|response)": ?"(?!")')
@@ -31,6 +34,9 @@ _LESSON_BYTES = 512
 """Of a large read, so much goes the whole way before it is looked whether it taught an envelope; a record has 250."""
 _LARGE_BYTES = 4096
 """What is worth a lesson: that takes as long as ten records."""
+
+_ROW_BYTES_MIN = 1024
+"""From where on it is worth looking for several records at once; a record has 250."""
 
 _decode = msgspec.json.Decoder(str).decode
 
@@ -74,13 +80,16 @@ class Shortcut:
         self._envelope: Envelope | None = None
         self._flow, self._copies = ANY_FLOW, ANYTHING.json  # where there is a `_plain`
         self._plain: Plain | None = None
+        self._rows: Rows | None = None
         self._alone: _Alone | None = None
+        self._alone_bytes = 0  # what is longer may be two records
         self._longest = min(decoder.limits.line_bytes_max, decoder.limits.event_bytes_max)
+        self._row_bytes = _ROW_BYTES_MIN if self._longest >= rows.BYTES_MAX else sys.maxsize
         self._tries = _TRIES * _HITS_PER_TRY  # what may be spent on learning; records in the envelope earn more
 
     def feed(self, data: bytes, /) -> bytes:
         """Translate bytes in any split."""
-        if self._alone is not None:
+        if self._alone is not None and len(data) < self._alone_bytes:
             # A read that is one plain record, as an engine sends them: `_short` in as few steps as there can be.
             head, middle, tail, ahead, rest, before, behind = self._alone
             if middle:
@@ -139,6 +148,10 @@ class Shortcut:
         first, ahead, rest, copies = start, len(head), len(tail), plain.json
         # The commonest case first; `_taken` knows the others.
         while data.startswith(head, start):
+            if len(data) - start >= self._row_bytes and (end := self._row(envelope, data, start, out)) > start:
+                start, plain = end, self._plain or plain
+                copies = plain.json
+                continue
             place = start + ahead
             if middle:
                 place = data.find(b'"', place)
@@ -159,6 +172,36 @@ class Shortcut:
         self._decoder.skip(start - first)
         return start
 
+    def _row(self, envelope: Envelope, data: bytes, start: int, out: list[bytes]) -> int:
+        """Translate records in the envelope that follow each other from `start` on, those that are plain at once.
+
+        Returns where that ends; `start` for records that are better looked at one by one.
+        """
+        if self._rows is None:
+            self._rows = Rows(envelope.head, envelope.middle, envelope.tail)
+        pieces, texts = self._rows.find(data, start)
+        row = ROW_END.join(texts) + ROW_END
+        if row.count(ROW_END) != len(texts):
+            return start
+        before, behind, _ = envelope.frame
+        number = place = 0
+        while number < len(texts):
+            run = self._plain and self._plain.row(row, place)
+            end = run.end() if run else place
+            if end > place:
+                following = number + row.count(ROW_END, place, end)
+                out += (before, (behind + before).join(texts[number:following]), behind)
+                number, place = following, end
+                continue
+            frame = self._frame(texts[number]) if texts[number] else None
+            if frame is None:
+                break
+            out.append(frame)
+            place += len(texts[number]) + len(ROW_END)
+            number += 1
+        self._tries += number
+        return start + self._rows.size(pieces[:number])
+
     def _look(self, envelope: Envelope) -> Plain | None:
         """Ask what is plain now. Nothing changes that until something goes the whole way again, or is taken."""
         flow = self._decoder.flow(envelope.delta)
@@ -167,6 +210,7 @@ class Shortcut:
         self._flow, self._plain, self._copies = flow, flow.plain, flow.plain.json
         head, middle, tail, _, (before, behind, _) = envelope
         self._alone = head, middle, tail, len(head), len(tail), before, behind
+        self._alone_bytes = 2 * (len(head) + len(tail))
         return flow.plain
 
     def _taken(self, tail: bytes, data: bytes, start: int, place: int, out: list[bytes]) -> int:
@@ -214,7 +258,9 @@ class Shortcut:
         if self._envelope is not None and self._envelope.holds(record):
             return  # it is known, and its text was what wanted the whole way
         self._tries = min(self._tries, _TRIES * _HITS_PER_TRY) - _HITS_PER_TRY
-        self._envelope = self._envelope_of(record) or self._envelope
+        found = self._envelope_of(record)
+        if found is not None:
+            self._envelope, self._rows = found, None
 
     def _envelope_of(self, record: bytes) -> Envelope | None:
         texts = list(_TEXT.finditer(record))

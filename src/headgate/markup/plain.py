@@ -22,12 +22,14 @@ class Plain(NamedTuple):
     """What matches texts that are plain; each returns None for all others.
 
     `text` matches where nothing is to be held and no code begins or ends, `inside` also where white space is to be held
-    or code begins or ends, `json` where the text as JSON, without its quotes, is plain and stands for itself.
+    or code begins or ends, `json` where the text as JSON, without its quotes, is plain and stands for itself. `row`
+    matches as many as there are of such texts from a place on, each of which ends with `ROW_END`.
     """
 
     text: Callable[[str], object]
     inside: Callable[[str], object]
     json: Callable[[bytes], object]
+    row: Callable[[bytes, int], re.Match[bytes] | None]
 
 
 def _never(text: str | bytes) -> None:
@@ -52,9 +54,18 @@ class Flow(NamedTuple):
     take: Callable[[str], tuple[str, Plain] | None]
 
 
-NOTHING = Plain(_never, _never, _never)
+ROW_END = b"\0"
+"""What stands in no JSON."""
+_ANY_JSON = f"[^{_NOT_AS_IT_IS}]"
+
+NOTHING = Plain(_never, _never, _never, re.compile(b"").match)
 """Where every text wants a look."""
-ANYTHING = Plain(_always, _always, re.compile(f"[^{_NOT_AS_IT_IS}]*+\\Z".encode("latin-1")).match)
+ANYTHING = Plain(
+    _always,
+    _always,
+    re.compile(rf"{_ANY_JSON}*+\Z".encode("latin-1")).match,
+    re.compile(rf"(?:{_ANY_JSON}++\0)*+".encode("latin-1")).match,
+)
 """Where no markup is looked for."""
 
 
@@ -70,45 +81,54 @@ ANY_FLOW = Flow(ANYTHING, _take_as_it_is)
 def plain(tags: Iterable[str], *, words: bool = False) -> Plain:
     """Make the patterns for these tags; `words` is as for `scanner.Tags`."""
     found = sorted(set(tags))
-    in_ascii = list(filter(None, map(_ascii_part, found)))
+    in_ascii = _Tags(list(filter(None, map(_ascii_part, found))), words)
+    end, row_end = _NO_SPACE_BEHIND + r"\Z", _NO_SPACE_BEHIND + r"\0"
+    json = _without(in_ascii, _CODE, _NOT_AS_IT_IS) + end
+    row = rf"(?:(?!\0){_without(in_ascii, _CODE, _NOT_AS_IT_IS, end=row_end[-2:])}{row_end})*+"
     return Plain(
-        re.compile(_without(found, _CODE + "\n", words=words) + _NO_SPACE_BEHIND + r"\Z").match,
-        re.compile(_without(found, words=words) + r"\Z").match,
-        re.compile(
-            (_without(in_ascii, _CODE, _NOT_AS_IT_IS, words=words) + _NO_SPACE_BEHIND + r"\Z").encode("latin-1")
-        ).match,
+        re.compile(_without(_Tags(found, words), _CODE + "\n") + end).match,
+        re.compile(_without(_Tags(found, words)) + r"\Z").match,
+        re.compile(json.encode("latin-1")).match,
+        re.compile(row.encode("latin-1")).match,
     )
 
 
-def _without(tags: list[str], hidden: str = "", escaped: str = "", *, words: bool) -> str:
-    """A pattern for text without these tags or their beginnings at its end, and without the `hidden` characters.
+class _Tags(NamedTuple):
+    """The tags, and whether those that begin with a letter begin no word in its midst."""
+
+    all: list[str]
+    words: bool
+
+
+def _without(tags: _Tags, hidden: str = "", escaped: str = "", *, end: str = r"\Z") -> str:
+    """A pattern for text without these tags or their beginnings at its `end`, and without the `hidden` characters.
 
     `escaped` are more such characters, as part of a class.
     """
-    firsts = sorted({tag[0] for tag in tags} - set(hidden))
+    firsts = sorted({tag[0] for tag in tags.all} - set(hidden))
     others = re.escape(hidden + "".join(firsts)) + escaped
     run = f"[^{others}]*+" if others else "(?s:.)*+"
-    begun = [_no_word(first, tags, words=words) if first.isalnum() else _no_sign(first, tags) for first in firsts]
+    begun = [_no_word(first, tags, end) if first.isalnum() else _no_sign(first, tags.all) for first in firsts]
     return f"{run}(?:(?:{'|'.join(begun)}){run})*+" if begun else run
 
 
-def _no_word(first: str, tags: list[str], *, words: bool) -> str:
+def _no_word(first: str, tags: _Tags, end: str) -> str:
     """The letter where it begins none of the tags, and no part of one at the end of the text."""
-    inside_a_word = rf"(?<!\s){first}|" if words else ""
-    return f"{inside_a_word}{first}(?!{_rests(first, tags)})"
+    inside_a_word = rf"(?<!\s){first}|" if tags.words else ""
+    return f"{inside_a_word}{first}(?!{_rests(first, tags.all, end)})"
 
 
 def _no_sign(first: str, tags: list[str]) -> str:
     """The sign before a character that follows it in none of the tags."""
     seconds = {tag[1:2] for tag in tags if tag[0] == first}
-    return "(?!)" if "" in seconds else f"{re.escape(first)}(?=[^{re.escape(''.join(sorted(seconds)))}])"
+    return "(?!)" if "" in seconds else rf"{re.escape(first)}(?=[^\0{re.escape(''.join(sorted(seconds)))}])"
 
 
-def _rests(first: str, words: list[str]) -> str:
+def _rests(first: str, words: list[str], end: str) -> str:
     """What follows the letter where it begins one of the words, or the end of the text with a part of one."""
     rests = [word[1:] for word in words if word[0] == first]
     begun = sorted({rest[:length] for rest in rests for length in range(len(rest) + 1)}, key=len, reverse=True)
-    return "|".join([*map(re.escape, rests), *(re.escape(part) + r"\Z" for part in begun)])
+    return "|".join([*map(re.escape, rests), *(re.escape(part) + end for part in begun)])
 
 
 def _ascii_part(word: str) -> str:
