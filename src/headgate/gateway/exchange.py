@@ -15,7 +15,7 @@ from enum import Enum
 from headgate.errors import PeerError, UpstreamError
 from headgate.gateway.answer import Answer
 from headgate.gateway.engine_errors import wait
-from headgate.gateway.fault import internal, late_end, late_event, never_raises
+from headgate.gateway.fault import internal, late_end, late_event, never_raises, too_large
 from headgate.gateway.lane import Lane
 from headgate.gateway.plan import Plan
 from headgate.gateway.policy import Entry, MemoryPolicy, Outcome
@@ -38,7 +38,7 @@ class Stage(Enum):
     OVER = "over"  # nothing more comes
 
 
-_RELAYING = Stage.RELAYING
+_RELAYING = Stage.RELAYING  # a global is found sooner than a member
 
 
 class Exchange:
@@ -66,7 +66,10 @@ class Exchange:
         self.stage = Stage.WAITING
         self._plan = plan
         self._translator, self._watch, self._streamed = plan.translator, plan.watch, plan.streamed
-        self._answer = Answer(plan, lane, entry or Entry(MemoryPolicy(), plan.surface.name))
+        self._entry = entry or Entry(MemoryPolicy(), plan.surface.name)
+        self._answer = Answer(plan, lane, self._entry)
+        self._feed, self._encoder, self._write = plan.translator.feed, plan.encoder, lane.write
+        self._flows = False  # a stream is being relayed whose head is out
         self._limits = limits
         self._ticker = ticker
         self._running = Running() if running is None else running  # an empty one is false
@@ -109,9 +112,18 @@ class Exchange:
 
     def data(self, data: bytes, /) -> None:
         """Translate one read, and write once."""
-        # As `never_raises` has it, without its call: this runs for each token.
+        # What `never_raises`, `_relay` and `_emit` do, without their calls: this runs for each token.
         try:
-            if self.stage is _RELAYING:
+            if self._flows:
+                self._heard = self._heard or not self._translator.finished
+                out = self._feed(data)
+                if out:
+                    self._told = True
+                    self._write(out)
+                    self._entry.bytes_out += len(out)
+                if self._encoder.done:
+                    self._finish()
+            elif self.stage is _RELAYING:
                 self._relay(data)
             elif self.stage is Stage.REFUSED:
                 self._collect(data)
@@ -214,14 +226,18 @@ class Exchange:
         translator = self._translator
         # After its finish an engine is given a time, however much it says in it.
         self._heard = self._heard or not translator.finished
-        if not self._streamed and self._is_too_large(data):
-            return
+        if not self._streamed:
+            self._bytes += len(data)
+            if self._bytes > self._limits.body_bytes_max:
+                self._fail(too_large(self._limits.body_bytes_max))
+                return
         if self._answer.begun:
             self._emit(translator.feed(data))
         else:
             self._answer.work()
             self._emit(translator.feed(data))
             self._answer.rest()
+        self._flows = self._streamed and self._answer.begun and self.stage is _RELAYING
 
     def _emit(self, out: bytes) -> None:
         """Write what was translated; a failure before the reply's first word becomes a status."""
@@ -243,7 +259,7 @@ class Exchange:
             return
         self._answer.finish()
         self._running.discard(self)
-        self.stage = Stage.DRAINING
+        self.stage, self._flows = Stage.DRAINING, False
         if self._paused:
             self.resume()
 
@@ -269,20 +285,11 @@ class Exchange:
             self._told = True
             self._answer.write(self._plan.keepalive)
 
-    def _is_too_large(self, data: bytes) -> bool:
-        self._bytes += len(data)
-        if self._bytes <= self._limits.body_bytes_max:
-            return False
-        most = f"{self._limits.body_bytes_max:,} bytes (limits.body_bytes_max)"
-        sentence = f"expected a reply of at most {most} to answer it whole, got more. Ask for a stream."
-        self._fail(UpstreamError("body_too_large", sentence, status=502))
-        return True
-
     # The engine's side.
 
     def _leave_engine(self) -> None:
         """Nothing more is wanted; of a call that is over, the abort is nothing."""
-        self.stage = Stage.OVER
+        self.stage, self._flows = Stage.OVER, False
         self._ticker.discard(self)
         self._running.discard(self)
         if self._call is not None:

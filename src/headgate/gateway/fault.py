@@ -65,3 +65,10 @@ def late_end(name: str, total_s: float, /) -> UpstreamError:
     return UpstreamError(
         "upstream_timeout", f"expected the whole reply of {name} within {limit}, got none. {next_step}"
     )
+
+
+def too_large(bytes_max: int, /) -> UpstreamError:
+    """The error for a reply that is to be answered whole and does not fit into memory."""
+    most = f"{bytes_max:,} bytes (limits.body_bytes_max)"
+    sentence = f"expected a reply of at most {most} to answer it whole, got more. Ask for a stream."
+    return UpstreamError("body_too_large", sentence, status=502)
