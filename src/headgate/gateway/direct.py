@@ -20,8 +20,7 @@ from headgate.gateway.lane import EXTENSION, Source
 from headgate.gateway.ticker import Ticker
 from headgate.limits import Limits
 
-_is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
-_is_value = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
+_are_fields = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9a-z]++: [^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+").fullmatch
 _LAST_CHUNK = b"0\r\n\r\n"
 
 Opener = Callable[[Limits, Ticker, Headers], "DirectLane"]
@@ -179,8 +178,9 @@ def _head(status: int, fields: Headers) -> bytes:
     Raises:
         ValueError: for a field that would be read as something else.
     """
-    names, values = zip(*fields, strict=True)
-    # All of them at once, which is as strict: what no name or value may hold, a row of them does not hold either.
-    if not (all(names) and _is_name(b"".join(names)) and _is_value(b"".join(values))):
-        raise ValueError(f"expected header fields of one line each, got some among {b', '.join(names)!r} that are not")
-    return STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % field for field in fields]) + b"\r\n"
+    head = b"".join([b"%b: %b\r\n" % field for field in fields])
+    # All of them at once, which is as strict: only our own line ends are in it, each behind a name and a value.
+    if head.count(b"\n") != len(fields) or not _are_fields(head):
+        names = b", ".join(name for name, _ in fields)
+        raise ValueError(f"expected header fields of one line each, got some among {names!r} that are not")
+    return b"%b%b\r\n" % (STATUS_LINE[status], head)

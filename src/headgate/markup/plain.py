@@ -81,7 +81,7 @@ ANY_FLOW = Flow(ANYTHING, _take_as_it_is)
 def plain(tags: Iterable[str], *, words: bool = False) -> Plain:
     """Make the patterns for these tags; `words` is as for `scanner.Tags`."""
     found = sorted(set(tags))
-    in_ascii = _Tags(list(filter(None, map(_ascii_part, found))), words)
+    in_ascii = _Tags(sorted(set(filter(None, map(_ascii_part, found)))), words)
     end, row_end = _NO_SPACE_BEHIND + r"\Z", _NO_SPACE_BEHIND + r"\0"
     json = _without(in_ascii, _CODE, _NOT_AS_IT_IS) + end
     row = rf"(?:(?!\0){_without(in_ascii, _CODE, _NOT_AS_IT_IS, end=row_end[-2:])}{row_end})*+"
@@ -132,5 +132,6 @@ def _rests(first: str, words: list[str], end: str) -> str:
 
 
 def _ascii_part(word: str) -> str:
-    """The word up to its first character that is not ASCII: such a character is never plain anyway."""
-    return next((word[:place] for place, character in enumerate(word) if not character.isascii()), word)
+    """The word up to its first character that is not ASCII, for which any such stands: none of them is plain anyway."""
+    place = next((place for place, character in enumerate(word) if not character.isascii()), len(word))
+    return word if place == len(word) else word[:place] + "\x80" if place else ""

@@ -8,6 +8,7 @@ Spec: https://www.rfc-editor.org/rfc/rfc9112.html#section-6
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -18,6 +19,12 @@ class Head(NamedTuple):
 
     status: int
     headers: list[tuple[str, str]]
+
+
+@lru_cache(maxsize=64)
+def _lower(name: bytes) -> str:
+    """A header's name; an engine says the same ones each time."""
+    return name.decode("latin-1").lower()
 
 
 class _SurplusError(Exception):
@@ -127,7 +134,7 @@ class ReplyReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header."""
         if self.head is None:  # else a trailer
-            self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1").rstrip(" \t")))
+            self._headers.append((_lower(name), value.decode("latin-1").rstrip(" \t")))
 
     def on_headers_complete(self) -> None:
         """Note the head, unless a better one follows."""
