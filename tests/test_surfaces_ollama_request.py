@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_thinking_is_reasoning() -> None:
 
 
 def test_images_follow_the_text_as_data_uris() -> None:
-    images = ["iVBORw0KGgo=", "/9j/4AAQ", "R0lGODlh", "UklGRiQAAAA=", "aGkh", "aG\nkh"]
+    images = ["iVBORw0KGgo=", "/9j/4AAQ", "R0lGODlh", "UklGRiQAAABXRUJQ", "aGkh", "aG\nkh"]
     content = parsed({"role": "user", "content": "see", "images": images}).messages[0].content
     kinds = ["image/png", "image/jpeg", "image/gif", "image/webp", *["application/octet-stream"] * 2]
     urls = [f"data:{kind};base64,{data}" for kind, data in zip(kinds, [*images[:-1], "aGkh"], strict=True)]
@@ -88,6 +89,33 @@ def test_images_follow_the_text_as_data_uris() -> None:
     alone = parsed({"role": "user", "images": ["aGkh"]}).messages[0].content
     assert isinstance(alone, tuple)
     assert ["image"] == [part.kind for part in alone]
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"RIFF\x24\0\0\0WAVEfmt ", "audio/wav"),
+        (b"ID3\4\0", "audio/mpeg"),
+        (b"fLaC\0\0\0\x22", "audio/flac"),
+        (b"OggS\0\2", "audio/ogg"),
+    ],
+)
+def test_audio_among_the_images_is_refused_and_not_called_an_image(head: bytes, kind: str) -> None:
+    """It went out as `data:image/webp`, since WAV and WebP begin alike; the error was the engine's."""
+    with pytest.raises(
+        RequestError, match=f"expected an image, got {kind}. Send it to /v1/chat/completions"
+    ) as refused:
+        parsed({"role": "user", "content": "hear", "images": [base64.b64encode(head).decode()]})
+
+    assert ("unsupported", "/messages/0/images/0") == (refused.value.code, refused.value.param)
+
+
+@pytest.mark.parametrize("head", [b"RIFF", b"RIFF\x24\0\0\0AVI ", b"I"])
+def test_what_begins_like_nothing_known_is_left_to_the_engine(head: bytes) -> None:
+    content = parsed({"role": "user", "images": [base64.b64encode(head).decode()]}).messages[0].content
+    assert isinstance(content, tuple)
+
+    assert ["data:application/octet-stream"] == [part.text.partition(";")[0] for part in content]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 WORDS = (
-    "A token is a word or less of it , so a line of prose has about forty of them before it ends ; most are plain , and "
-    "go as they came , while the end of a paragraph is held .\n"
+    "A token is a word or less of it , so a line of prose has about forty of them before it ends ; most are plain , "
+    "and go as they came , while the end of a paragraph is held .\n"
 ).split(" ")
 """Tokens of prose: one in forty must be escaped, and may stand before a tag."""
 

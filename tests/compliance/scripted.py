@@ -32,8 +32,10 @@ class Scripted(NamedTuple):
 
 
 @contextmanager
-def scripted(answer: Answer, dialect: str = "openai", limits: Limits = DEFAULTS) -> Generator[Scripted]:
-    """Serve an engine that answers so, in a loop of its own, and the gateway before it."""
+def scripted(
+    answer: Answer, dialect: str = "openai", limits: Limits = DEFAULTS, models: tuple[str, ...] = ("m",)
+) -> Generator[Scripted]:
+    """Serve an engine that answers so, in a loop of its own, and the gateway before it; no models are any model."""
     ready, stop = threading.Event(), threading.Event()
     running: list[tuple[FakeEngine, asyncio.AbstractEventLoop]] = []
 
@@ -47,7 +49,7 @@ def scripted(answer: Answer, dialect: str = "openai", limits: Limits = DEFAULTS)
     thread.start()
     ready.wait()
     engine, loop = running[0]
-    upstream = UpstreamConfig(name="u", url=engine.url, dialect=dialect, models=("m",))
+    upstream = UpstreamConfig(name="u", url=engine.url, dialect=dialect, models=models)
     try:
         with serving(create_app(Config(upstreams=(upstream,)), limits=limits)) as url:
             yield Scripted(url, engine, loop)

@@ -1,12 +1,8 @@
-"""What the real Anthropic client makes of our streams: over the real llama.cpp, recordings, and bad engines."""
+"""What only Anthropic's own client can see of our replies; what all clients do is in `test_clients.py`."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-import time
-import urllib.request
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +10,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import anthropic
 import pytest
-from engine.corpus import AFTER_TOOL, STORY, UNICODE
+from engine.corpus import STORY, UNICODE
 from real_engine import llama_cpp
+from scripted import scripted
 
 from headgate.config import Config, UpstreamConfig
 from headgate.conform import check_stream
@@ -23,7 +20,7 @@ from headgate.demo import DEMO_MODEL, cassettes
 from headgate.gateway import create_app
 from headgate.limits import DEFAULTS, Limits
 from headgate.signatures import UNSIGNED
-from headgate.testing.fake_engine import CUT, FakeEngine, Script, chunk, plain, said, sse, streamed
+from headgate.testing.fake_engine import Script, chunk, plain, said, sse, streamed
 from headgate.testing.live import serving
 from headgate.upstream.replay import ReplayUpstream
 
@@ -136,50 +133,6 @@ def test_reasoning_and_its_way_back(ask: Ask) -> None:
     assert text_of(ask(history))
 
 
-def test_one_call_and_its_result(ask: Ask, stand: Stand) -> None:
-    message = ask("list the files", tools=TOOLS)
-
-    assert ([LIST], "tool_use") == ([call.input for call in calls_of(message)], message.stop_reason)
-    assert after_tool(stand) == text_of(after_results(ask, "list the files", message))
-
-
-def test_two_calls_and_their_results(ask: Ask, stand: Stand) -> None:
-    if stand.template == "harmony":
-        pytest.skip("the tiny model knows no two calls with this template")
-    message = ask("list the files twice", tools=TOOLS, tool_choice=BOTH)
-
-    assert [LIST, {"command": "ls -la"}] == [call.input for call in calls_of(message)]
-    assert 2 == len({call.id for call in calls_of(message)})
-    assert after_tool(stand) == text_of(after_results(ask, "list the files twice", message))
-
-
-def after_results(ask: Ask, question: str, message: anthropic.types.Message) -> anthropic.types.Message:
-    results = [
-        {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "README.md"}]}
-        for call in calls_of(message)
-    ]
-    history = [
-        {"role": "user", "content": question},
-        {"role": "assistant", "content": message.content},
-        {"role": "user", "content": results},
-    ]
-    return ask(history, tools=TOOLS)
-
-
-def after_tool(stand: Stand) -> str:
-    known = AFTER_TOOL["harmony" if stand.template == "harmony" else "hermes"]
-    return known.rpartition("<|message|>")[2]
-
-
-def test_structured_output(ask: Ask, stand: Stand) -> None:
-    if stand.template == "harmony":
-        pytest.skip("the tiny model knows no such answer with this template")
-    message = ask("answer in json", output_config={"format": {"type": "json_schema", "schema": SCHEMA}})
-
-    answer = json.loads(text_of(message))
-    assert (["answer"], int) == (list(answer), type(answer["answer"]))
-
-
 def test_a_limit_is_told(ask: Ask) -> None:
     assert "max_tokens" == ask("tell me a story", max_tokens=5).stop_reason
 
@@ -201,41 +154,6 @@ def error_of(error: anthropic.APIStatusError) -> dict[str, Any]:
 # Cancelling
 
 
-def busy(stand: Stand) -> bool:
-    with urllib.request.urlopen(f"{stand.engine_url}/slots", timeout=10) as reply:
-        return any(slot["is_processing"] for slot in json.load(reply))
-
-
-def is_free(stand: Stand) -> bool:
-    """Whether every slot is free in time."""
-    end_s = time.monotonic() + FREE_S
-    while busy(stand):
-        if time.monotonic() > end_s:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def test_a_stream_that_is_closed_frees_the_slot(stand: Stand) -> None:
-    """The endless answer would take this engine a quarter of a minute."""
-    stream = stand.client.messages.create(**asked("tick forever", max_tokens=100_000), stream=True)
-    for number, _ in enumerate(stream):
-        if number == 10:
-            break
-    assert busy(stand)
-
-    stream.close()
-
-    assert is_free(stand)
-
-
-def test_a_client_that_waits_for_a_whole_message_frees_the_slot_when_it_goes(stand: Stand) -> None:
-    with pytest.raises(anthropic.APITimeoutError):
-        stand.client.with_options(timeout=0.5).messages.create(**asked("tick forever", max_tokens=20_000))
-
-    assert is_free(stand)
-
-
 # Recordings
 
 
@@ -251,16 +169,6 @@ def demo() -> Generator[anthropic.Anthropic]:
         yield client
 
 
-@pytest.mark.parametrize("streamed", [True, False])
-def test_recordings_are_read_as_the_engine_itself_is(demo: anthropic.Anthropic, *, streamed: bool) -> None:
-    ask = asking(demo, streamed=streamed)
-    calls = calls_of(ask("list the files twice", model=DEMO_MODEL, tools=TOOLS, tool_choice=BOTH))
-
-    assert "My name is Neo Vim." == text_of(ask("what is your name?", model=DEMO_MODEL))
-    assert "That is 4." in thought_of(ask("think: what is 2 + 2?", model=DEMO_MODEL))
-    assert (["run_command"] * 2, 2) == ([call.name for call in calls], len({call.id for call in calls}))
-
-
 def test_a_request_of_ours_that_is_wrong_names_the_field(demo: anthropic.Anthropic) -> None:
     with pytest.raises(anthropic.BadRequestError, match="expected at least one message at /messages") as caught:
         demo.messages.create(model=DEMO_MODEL, max_tokens=5, messages=[])
@@ -273,26 +181,9 @@ def test_a_request_of_ours_that_is_wrong_names_the_field(demo: anthropic.Anthrop
 
 @contextmanager
 def engine_says(script: Script, limits: Limits = DEFAULTS, dialect: str = "openai") -> Generator[anthropic.Anthropic]:
-    """A client of an engine that does what a script says; the engine runs in a loop of its own."""
-    ready, stop = threading.Event(), threading.Event()
-    urls: list[str] = []
-
-    async def run() -> None:
-        async with FakeEngine(script) as engine:
-            urls.append(engine.url)
-            ready.set()
-            await asyncio.to_thread(stop.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()), name="engine")
-    thread.start()
-    ready.wait()
-    try:
-        config = Config(upstreams=(UpstreamConfig(name="u", url=urls[0], dialect=dialect),))
-        with serving(create_app(config, limits=limits)) as url, client_of(url) as client:
-            yield client
-    finally:
-        stop.set()
-        thread.join()
+    """A client of an engine that does what a script says."""
+    with scripted(script, dialect, limits, models=("tiny",)) as live, client_of(live.url) as client:
+        yield client
 
 
 @pytest.mark.parametrize("streamed_to_client", [True, False])
@@ -341,14 +232,6 @@ def test_an_error_in_the_stream_raises_with_its_message() -> None:
         texts += (text for text in stream.text_stream)
 
     assert (["Hel"], "upstream_error") == (texts, error_of(caught.value)["code"])
-
-
-@pytest.mark.parametrize("end", [(), (CUT,)])
-def test_a_stream_that_is_cut_raises_instead_of_passing_for_a_whole_one(end: Any) -> None:
-    with engine_says(streamed(sse(chunk({"content": "Hel"})), *end)) as client:
-        for is_streamed in (True, False):
-            with pytest.raises(anthropic.APIStatusError, match="see its log"):
-                asking(client, streamed=is_streamed)("hello")
 
 
 def test_a_call_that_is_cut_raises_so_that_nobody_runs_it() -> None:

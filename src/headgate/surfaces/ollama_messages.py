@@ -9,6 +9,7 @@ Spec: https://github.com/ollama/ollama/blob/main/docs/api.md#generate-a-chat-com
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from headgate.errors import RequestError
 from headgate.messages import ChatMessage, Part, Role, ToolCall
+from headgate.strict_json import pointer
 from headgate.surfaces import ollama_shapes as shapes
 from headgate.surfaces.arguments import arguments_text
 from headgate.surfaces.invalid import Path, invalid
@@ -28,8 +31,18 @@ ROLES: dict[str, Role] = {
     "assistant": "assistant",
     "tool": "tool",
 }
-_IMAGES = (("iVBORw0KGg", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp"))
-"""How the base64 of each kind of image begins. What is none of these an engine may still know."""
+_KINDS = (
+    (b"\x89PNG\r\n\x1a", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"RIFF....WEBP", "image/webp"),
+    (b"RIFF....WAVE", "audio/wav"),
+    (b"ID3", "audio/mpeg"),
+    (b"fLaC", "audio/flac"),
+    (b"OggS", "audio/ogg"),
+)
+"""How the bytes of each kind begin (RFC 9649 has the dots, which are a length). An engine may still know others."""
+_HEAD_CHARS = 16  # twelve bytes in base64
 _ANY_BYTES = "application/octet-stream"
 
 _is_base64 = re.compile(r"[A-Za-z0-9+/]++={0,2}").fullmatch
@@ -50,7 +63,7 @@ def content_of(text: str, images: Sequence[str], path: Path, body: Any) -> str |
     """Text and images (in base64) as a message's content; `path` leads to the images.
 
     Raises:
-        RequestError: `invalid_request`, naming the image.
+        RequestError: `invalid_request`, naming the image, or `unsupported` for audio, which Ollama's API has there too.
     """
     if not images:
         return text
@@ -132,6 +145,17 @@ def _image(data: str, path: Path, body: Any) -> Part:
     text = data.replace("\n", "").replace("\r", "")
     if len(text) % 4 or not _is_base64(text):
         raise invalid(path, "an image in base64, without data: before it", body)
-    kind = next((kind for begins, kind in _IMAGES if text.startswith(begins)), _ANY_BYTES)
+    kind = _kind(text)
+    if kind.startswith("audio/"):
+        hint = "Send it to /v1/chat/completions, as a part of the type input_audio."
+        raise RequestError("unsupported", f"expected an image, got {kind}. {hint}", param=pointer(*path))
     url = f"data:{kind};base64,{text}"
     return Part("image", url, Raw(_encode({"type": "image_url", "image_url": {"url": url}})))
+
+
+def _kind(text: str) -> str:
+    """What the first bytes say it is."""
+    head = a2b_base64(text[:_HEAD_CHARS])
+    if head.startswith(b"RIFF"):
+        head = b"RIFF...." + head[8:]
+    return next((kind for begins, kind in _KINDS if head.startswith(begins)), _ANY_BYTES)
