@@ -39,6 +39,11 @@ def weigh_up(pid: int) -> bool:
     return True
 
 
+def _as_installed(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what keeps Python from its byte code: an installed program has it, and would start half as fast."""
+    return {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 class Running:
     """A program that was started, with everything it starts in turn.
 
@@ -66,7 +71,7 @@ class Running:
             self._process = subprocess.Popen(
                 ["taskset", "-c", cores, *command],
                 cwd=folder,
-                env={**os.environ, **(environment or {})},
+                env={**_as_installed(os.environ), **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
