@@ -30,6 +30,8 @@ _STRING = re.compile(rb'(?:[^"\\]|\\.)*+')
 _MARKERS = "shortcut", "way"
 _TRIES = 16
 _HITS_PER_TRY = 8
+_UNHURRIED = 2
+"""Reads that teach nothing yet: the role and the first token, which should not wait for a lesson."""
 _LESSON_BYTES = 512
 """Of a large read, so much goes the whole way before it is looked whether it taught an envelope; a record has 250."""
 _LARGE_BYTES = 4096
@@ -85,6 +87,7 @@ class Shortcut:
         self._alone_bytes = 0  # what is longer may be two records
         self._longest = min(decoder.limits.line_bytes_max, decoder.limits.event_bytes_max)
         self._row_bytes = _ROW_BYTES_MIN if self._longest >= rows.BYTES_MAX else sys.maxsize
+        self._unhurried = _UNHURRIED
         self._tries = _TRIES * _HITS_PER_TRY  # what may be spent on learning; records in the envelope earn more
 
     def feed(self, data: bytes, /) -> bytes:
@@ -118,6 +121,7 @@ class Shortcut:
         if self._envelope is not None:
             place = data.find(record_end, start)
         elif len(data) - start > _LARGE_BYTES:
+            self._unhurried = 0
             place = data.find(record_end, start + _LESSON_BYTES)
         else:
             place = data.rfind(record_end, start)  # what follows is part of a record, and teaches nothing
@@ -132,6 +136,8 @@ class Shortcut:
         out = self._whole(data)
         if self._encoder.done:
             self._envelope = None  # an encoder may end before the engine does: nothing more is written
+        elif self._unhurried:
+            self._unhurried -= 1
         elif self._tries >= _HITS_PER_TRY:
             self._learn(data)
         return out
