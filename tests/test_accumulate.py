@@ -49,7 +49,7 @@ FULL: list[Event] = [
     BlockEnd(2),
     BlockEnd(3, complete=False),
     TextStart(4, refusal=True),
-    TextDelta(4, "no"),
+    TextDelta(4, "no", (Logprob("no", -3.0),)),
     BlockEnd(4),
     Usage(3, 2, timings=Timings(prompt_n=3)),
     MessageEnd("length", "length", "END"),
@@ -68,11 +68,11 @@ def test_everything_that_is_known_comes_together() -> None:
     assert (
         Message(
             parts=(
-                ReasoningPart("why", signature="sig"),
-                TextPart("because"),
+                ReasoningPart("why", signature="sig", logprobs=(Logprob("w", -1.0),)),
+                TextPart("because", logprobs=(Logprob("be", -2.0),)),
                 ToolCallPart(ToolCall("a", "f", '{"x":1}')),
                 ToolCallPart(ToolCall("b", "g", "{", complete=False)),
-                TextPart("no", refusal=True),
+                TextPart("no", refusal=True, logprobs=(Logprob("no", -3.0),)),
             ),
             id="x",
             model="m",
@@ -81,8 +81,6 @@ def test_everything_that_is_known_comes_together() -> None:
             raw_reason="length",
             stop_sequence="END",
             usage=Usage(3, 2, timings=Timings(prompt_n=3)),
-            logprobs=(Logprob("w", -1.0), Logprob("be", -2.0)),
-            answer_logprobs=(Logprob("be", -2.0),),
             annotations=(Annotation(1, "url_citation", url="u"),),
             extras=(Extra("audio", "{}"),),
             repairs=(Repair("object_corrected"),),
@@ -90,6 +88,11 @@ def test_everything_that_is_known_comes_together() -> None:
         == message
     )
     assert ("because", "no", "why") == (message.content, message.refusal, message.reasoning)
+    assert ["w", "be", "no"] == [one.token for one in message.logprobs]
+    assert (["be"], ["no"]) == (
+        [one.token for one in message.answer_logprobs],
+        [one.token for one in message.refusal_logprobs],
+    )
     assert (["a"], ["b"]) == ([call.id for call in message.tool_calls], [call.id for call in message.incomplete_calls])
     assert Timings(prompt_n=3) == message.timings
 
@@ -212,8 +215,9 @@ def test_the_record_names_every_key() -> None:
     record = gathered(FULL).message.to_record()
 
     assert [
-        *["role", "model", "content", "reasoning_content", "tool_calls", "incomplete_calls", "finish_reason"],
-        *["raw_reason", "usage", "timings", "repairs", "error"],
+        *["role", "model", "content", "refusal", "reasoning_content", "tool_calls", "incomplete_calls"],
+        *["finish_reason", "raw_reason", "usage", "timings", "repairs", "error"],
     ] == list(record)
+    assert ("because", "no", "why") == (record["content"], record["refusal"], record["reasoning_content"])
     assert {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5} == record["usage"]
     assert list(record) == list(Message().to_record())

@@ -98,6 +98,7 @@ def test_a_message_names_every_key(normalize: Normalize) -> None:
         "role": "assistant",
         "model": "m",
         "content": "hi",
+        "refusal": None,
         "reasoning_content": None,
         "tool_calls": [],
         "incomplete_calls": [],

@@ -153,7 +153,10 @@ OPEN = chunk(call(id="a", type="function", name="f"))
 COUNTS = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 USAGE = {**ROLE, "choices": [], "usage": COUNTS}
 TIMED = {**STOP, "timings": {"prompt_n": 1}}
-LOGPROBS: dict[str, Any] = {"content": [], "refusal": None}
+TOKEN: dict[str, Any] = {"token": "a", "logprob": -1, "bytes": [97], "top_logprobs": []}
+LIKELIER = {**TOKEN, "bytes": None, "top_logprobs": [{"token": "b", "logprob": -0.5, "bytes": None}]}
+LOGPROBS: dict[str, Any] = {"content": [TOKEN, LIKELIER], "refusal": None}
+REFUSED: dict[str, Any] = {"content": None, "refusal": [TOKEN]}
 OTHER = [chunk({"role": "assistant"}, index=1), chunk({}, "stop", index=1)]
 FAILED = {"error": {"message": "x", "type": "y", "code": "z", "param": None}}
 
@@ -174,6 +177,8 @@ def written(*records: Any, end: bytes = DONE) -> bytes:
         written(ROLE, OPEN, chunk(call(1, id="b", type="function", name="g")), chunk({}, "tool_calls")),
         written(ROLE, chunk({"reasoning_content": "a"}), chunk({"refusal": "b"}), STOP),
         written(ROLE, chunk({}, logprobs=LOGPROBS), chunk({"content": "a"}, logprobs=LOGPROBS), STOP),
+        written(ROLE, chunk({}, logprobs=REFUSED), chunk({"refusal": "a"}, logprobs=REFUSED), STOP),
+        written(ROLE, chunk({"reasoning": "a"}, logprobs=LOGPROBS), STOP),
         written(ROLE, OTHER[0], TEXT, OTHER[1], STOP),
         written(FAILED, end=b""),
         written(ROLE, TEXT, FAILED, end=b""),
@@ -222,9 +227,39 @@ def test_good_bytes_have_no_breach(data: bytes) -> None:
             written(ROLE, chunk({"content": "a"}, logprobs=None), STOP), "logprobs of null", id="null logprobs"
         ),
         pytest.param(
-            written(ROLE, chunk({"content": "a"}, logprobs={"content": []}), STOP),
-            "logprobs without",
+            written(ROLE, chunk({"content": "a"}, logprobs={"content": [TOKEN]}), STOP),
+            "logprobs that are not content and refusal",
             id="half of logprobs",
+        ),
+        pytest.param(
+            written(ROLE, chunk({"content": "a"}, logprobs={**LOGPROBS, "tokens": []}), STOP),
+            "logprobs that are not content and refusal",
+            id="logprobs of two forms",
+        ),
+        pytest.param(
+            written(ROLE, chunk({"content": "a"}, logprobs={"content": None, "refusal": None}), STOP),
+            "at once, or of neither",
+            id="logprobs of nothing",
+        ),
+        pytest.param(
+            written(ROLE, chunk({}, logprobs={**LOGPROBS, "refusal": [TOKEN]}), STOP),
+            "at once, or of neither",
+            id="logprobs of content and of a refusal",
+        ),
+        pytest.param(
+            written(ROLE, chunk({"refusal": "a"}, logprobs=LOGPROBS), STOP),
+            "logprobs of content on a delta of ['refusal']",
+            id="a refusal with the logprobs of content",
+        ),
+        pytest.param(
+            written(ROLE, chunk({"content": "a"}, logprobs=REFUSED), STOP),
+            "logprobs of refusal on a delta of ['content']",
+            id="content with the logprobs of a refusal",
+        ),
+        pytest.param(
+            written(ROLE, OPEN | {"choices": [OPEN["choices"][0] | {"logprobs": LOGPROBS}]}, STOP),
+            "logprobs of content on a delta of ['tool_calls']",
+            id="a call with logprobs",
         ),
         pytest.param(
             written(ROLE, chunk({"content": "a"}, stop_reason=None), STOP),
@@ -356,6 +391,34 @@ def test_broken_bytes_are_noticed(data: bytes, sentence: str) -> None:
     breaches = check_stream(data, "chat")
 
     assert any(sentence in breach for breach in breaches), breaches
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        [],
+        {},
+        "a",
+        [None],
+        [{"token": "a", "logprob": -1, "bytes": None}],
+        [{**TOKEN, "token": 5}],
+        [{**TOKEN, "logprob": None}],
+        [{**TOKEN, "logprob": True}],
+        [{**TOKEN, "bytes": "a"}],
+        [{**TOKEN, "bytes": [256]}],
+        [{**TOKEN, "id": 7}],
+        [{**TOKEN, "top_logprobs": None}],
+        [{**TOKEN, "top_logprobs": [TOKEN]}],
+        [{**TOKEN, "top_logprobs": [None]}],
+    ],
+)
+@pytest.mark.parametrize("name", ["content", "refusal"])
+def test_a_token_of_log_probabilities_has_every_field(name: str, tokens: Any) -> None:
+    """Typed clients read all four of them."""
+    found = check_stream(written(ROLE, chunk({name: "a"}, logprobs={**dict.fromkeys(LOGPROBS), name: tokens}), STOP))
+
+    assert 1 == len(found)
+    assert "no list of tokens with token, logprob, bytes and top_logprobs" in found[0]
 
 
 def test_no_json_makes_the_checker_itself_fail() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +32,11 @@ from headgate.events import (
     Usage,
 )
 from headgate.limits import Limits
+from headgate.surfaces import surface
+from headgate.surfaces.base import Writing
+from headgate.testing import Fixture
+
+FIXTURES = Path(__file__).parent / "fixtures" / "dialects" / "openai"
 
 ROLE = chunk({"role": "assistant"})
 TEXT = chunk({"content": "hi"})
@@ -513,7 +520,55 @@ def test_log_probabilities_of_tokens_without_text_are_not_lost() -> None:
         assert 1 == len(message_of(sse(*records) + DONE).logprobs)
 
 
-@pytest.mark.parametrize("field", [None, {}, {"content": None}, "x", 5, [], {"tokens": None}])
+REFUSED = [
+    ([chunk({"refusal": "hi"}, logprobs={"content": None, "refusal": [FULL]})], []),
+    ([chunk({"refusal": "hi"}), chunk({}, logprobs={"content": None, "refusal": [FULL]})], []),
+    ([chunk({}, logprobs={"content": None, "refusal": [FULL]}), chunk({"refusal": "hi"})], []),
+    ([chunk({"refusal": "hi"}, logprobs={"refusal": [FULL]})], ["logprobs_completed"]),
+    ([chunk({"refusal": "hi"}, logprobs={"content": None, "refusal": [{"token": "hi"}]})], ["logprobs_completed"]),
+]
+
+
+@pytest.mark.parametrize(("records", "repairs"), REFUSED)
+def test_log_probabilities_of_a_refusal_stay_apart(records: list[dict[str, Any]], repairs: list[str]) -> None:
+    """OpenAI tells them beside those of the content, and clients score the two apart."""
+    for pieces in cuts(sse(*records, STOP) + DONE):
+        message = message_of(pieces)
+
+        assert ("", "hi", ()) == (message.content, message.refusal, message.answer_logprobs)
+        assert ["hi"] == [one.token for one in message.refusal_logprobs] == [one.token for one in message.logprobs]
+        assert repairs == repairs_of(message)
+
+
+def test_content_and_refusal_in_one_chunk_have_each_their_own_log_probabilities() -> None:
+    told = {"content": [FULL], "refusal": [{**FULL, "token": "no"}]}
+    events = events_of(sse(ROLE, chunk({"content": "hi", "refusal": "no"}, logprobs=told), STOP) + DONE)
+
+    assert [("hi", ["hi"]), ("no", ["no"])] == [(text, [one.token for one in ones]) for text, ones in logprobs(events)]
+
+
+@pytest.mark.parametrize("folder", ["openai.refusal.logprobs", "openai.refusal.logprobs.whole"])
+def test_a_client_of_the_same_api_is_told_the_same_log_probabilities(folder: str) -> None:
+    fixture = Fixture.load(FIXTURES / folder)
+    whole = fixture.response.startswith(b"{")
+    message = message_of(fixture.response)
+    reply = surface("chat").whole([message], Writing("i", 7, "m"))
+    streamed = headgate.translator("openai", "chat", model="m")
+
+    assert told_in(fixture.response) == (told_in(reply) if whole else told_in(streamed.feed(fixture.response)))
+
+
+def told_in(body: bytes) -> list[Any]:
+    """Every `logprobs` that is not null, of a reply or of the chunks of a stream."""
+    records = [body] if body.startswith(b"{") else re.findall(rb"data: ({.*)", body)
+    choices = [choice for record in records for choice in json.loads(record)["choices"]]
+    return [choice["logprobs"] for choice in choices if choice.get("logprobs")]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [None, {}, {"content": None}, {"refusal": None}, {"content": 5, "refusal": "x"}, "x", 5, [], {"tokens": None}],
+)
 def test_other_shapes_of_log_probabilities_raise_nothing(field: Any) -> None:
     message = message_of(sse(chunk({"content": "hi"}, logprobs=field), STOP) + DONE)
 

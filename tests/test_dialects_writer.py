@@ -262,7 +262,7 @@ STEPS = st.one_of(
     st.tuples(st.just("text"), WORDS),
     st.tuples(st.just("reasoning"), st.sampled_from(["", "r"])),
     st.tuples(st.just("refusal"), st.sampled_from(["", "no"])),
-    st.tuples(st.just("logprobs"), st.just("")),
+    st.tuples(st.just("logprobs"), st.sampled_from(["text", "refusal"])),
     st.tuples(st.just("call"), st.sampled_from(["k", "l"])),
     st.tuples(st.just("arguments"), st.sampled_from(["k", "l"])),
     st.tuples(st.just("close"), st.sampled_from(["k", "l"])),
@@ -278,7 +278,7 @@ def _take_step(writes: BlockWriter, step: tuple[str, str], number: int, called: 
     elif what in {"reasoning", "refusal"}:
         getattr(writes, what)(value, number)
     elif what == "logprobs":
-        writes.text("", number, TOKEN)
+        getattr(writes, value)("", number, TOKEN)
     elif what == "call" and (value, number) not in called:
         called.add((value, number))
         writes.call_start(value, "f", None, number)

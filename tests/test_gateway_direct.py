@@ -95,6 +95,19 @@ async def way(**options: Any) -> Way:
     return made
 
 
+def test_the_last_bytes_and_the_end_are_one_write() -> None:
+    async def main() -> None:
+        made = await way()
+        made.lane.start(200, [(b"content-type", b"text/event-stream")])
+        made.lane.write(b"one")
+        made.lane.end(b"two", clean=True)
+        await made.running
+
+        assert [b"3\r\ntwo\r\n0\r\n\r\n"] == made.transport.written[1:]
+
+    asyncio.run(main())
+
+
 def test_head_and_first_bytes_are_one_write_and_so_is_each_later_one() -> None:
     async def main() -> None:
         made = await way()

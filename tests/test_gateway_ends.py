@@ -276,7 +276,7 @@ class Noted:
     def write(self, data: bytes, /) -> None:
         self.given += data
 
-    def end(self, *, clean: bool) -> None:
+    def end(self, last: bytes = b"", /, *, clean: bool) -> None:
         raise AssertionError
 
     def cut(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +19,7 @@ from headgate.gateway.models import Listed, Models
 from headgate.limits import DEFAULTS
 from headgate.messages import HttpRequest
 from headgate.testing.fake_engine import Asked, FakeEngine, Script, Step, chunk, plain, said, sse, streamed
+from headgate.upstream.base import Reply, Upstream
 
 
 def one(name: str, url: str, **more: Any) -> UpstreamConfig:
@@ -100,6 +101,31 @@ def test_what_an_engine_reported_survives_a_reload() -> None:
 
             assert {"a": ["m"]} == second.models.known
             await second.close()
+
+    asyncio.run(run())
+
+
+def test_an_engine_is_known_by_the_names_that_it_told_last() -> None:
+    class Changing:
+        name = "a"
+        lists: Sequence[Any] = ([{"id": "m", "aliases": ["n"]}, {"id": "o"}], [{"id": "o"}])
+
+        async def fetch(self, request: HttpRequest, /) -> Reply:
+            assert "/v1/models" == request.path
+            told, *self.lists = self.lists
+            return Reply(200, (), json.dumps({"data": told}).encode())
+
+    async def run() -> None:
+        config = Config(upstreams=(A,))
+        models = Models(engines(config, {"a": cast("Upstream", Changing())}, {}, DEFAULTS), DEFAULTS)
+        found = []
+        for _ in range(2):
+            await models.look()
+            found.append((models.known, [set(models.names_of("a", name)) for name in "mnop"]))
+            models._looked_s = float("-inf")
+
+        assert ({"a": ["m", "n", "o"]}, [{"m", "n"}, {"m", "n"}, {"o"}, set()]) == found[0]
+        assert ({"a": ["o"]}, [set(), set(), {"o"}, set()]) == found[1]
 
     asyncio.run(run())
 

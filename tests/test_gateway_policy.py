@@ -152,7 +152,7 @@ def test_a_settlement_says_when_and_how_much() -> None:
     entry.upstream = "u"
     entry.usage = Usage(input_tokens=1)
     entry.bytes_in = 10
-    entry.repairs.update(["role_repeated", "role_repeated"])
+    entry.repairs = {"role_repeated": 2}
     for size in (0, 3, 4):
         clock.now_s += 1
         entry.wrote(size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from raw_http import WITHIN_S, Client, connected, served
 from headgate.config import Config, UpstreamConfig
 from headgate.errors import ConfigError
 from headgate.gateway import Gateway, create_app
+from headgate.gateway.openapi import document as openapi_document
 from headgate.gateway.operations.table import OPERATIONS
 from headgate.limits import Limits
 from headgate.surfaces import surfaces
@@ -143,6 +145,8 @@ def test_a_request_without_a_model_gets_the_default_one_or_a_400(default: str | 
 
 # The document
 
+DOCUMENT: dict[str, Any] = json.loads(openapi_document(tuple(surfaces().values()), OPERATIONS))
+
 
 def test_the_document_describes_every_path() -> None:
     async def main() -> None:
@@ -154,9 +158,73 @@ def test_the_document_describes_every_path() -> None:
         assert ("3.1.0", posted | others) == (document["openapi"], set(document["paths"]))
         assert {"/v1/models/{id}", "/health", "/api/tags", "/v1/embeddings"} < others
         assert {"head", "post"} == set(document["paths"]["/api/blobs/{digest}"])
-        assert {"messages", "model", "stream"} <= set(document["components"]["schemas"]["Body"]["properties"])
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/chat", {"prompt", "messages", "tools", "stream_options"}),
+        ("/v1/chat/completions", {"messages", "tools", "stream_options"}),
+        ("/v1/completions", {"prompt", "suffix", "best_of"}),
+        ("/v1/messages", {"messages", "system", "max_tokens", "stop_sequences"}),
+        ("/v1/messages/count_tokens", {"messages", "system", "tools"}),
+        ("/api/chat", {"messages", "tools", "options", "think"}),
+        ("/api/generate", {"prompt", "suffix", "options", "context"}),
+        ("/api/embed", {"input", "dimensions"}),
+        ("/api/embeddings", {"prompt"}),
+        ("/api/show", {"name"}),
+    ],
+)
+def test_the_document_has_the_fields_of_each_body(path: str, names: set[str]) -> None:
+    shapes = DOCUMENT["components"]["schemas"]
+
+    assert {"model", *names} <= set(shapes[component(body_of(path))]["properties"])
+
+
+def test_only_bodies_that_are_passed_on_have_no_shape_in_the_document() -> None:
+    asked = {path for path, methods in DOCUMENT["paths"].items() if "requestBody" in methods.get("post", {})}
+
+    assert {"/v1/embeddings", "/v1/rerank", "/rerank"} == {path for path in asked if not component(body_of(path))}
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/v1/messages/count_tokens", {"input_tokens"}),
+        ("/api/version", {"version"}),
+        ("/api/embed", {"model", "embeddings", "prompt_eval_count"}),
+        ("/api/embeddings", {"embedding"}),
+    ],
+)
+def test_the_document_has_the_fields_of_simple_answers(path: str, names: set[str]) -> None:
+    (method,) = DOCUMENT["paths"][path].values()
+    answer = method["responses"]["200"]["content"]["application/json"]["schema"]
+
+    assert names == set(DOCUMENT["components"]["schemas"][component(answer)]["properties"])
+
+
+def test_every_reference_of_the_document_leads_to_a_component() -> None:
+    """Each API's shapes have its name in front, so that one API's `Message` is not another's."""
+    shapes = DOCUMENT["components"]["schemas"]
+    named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(DOCUMENT)))
+
+    assert named == set(shapes)
+    assert {"chat", "completions", "anthropic", "ollama", "ollama_generate", "headgate"} <= {
+        name.partition(".")[0] for name in shapes
+    }
+
+
+def body_of(path: str) -> dict[str, Any]:
+    """The schema of what is posted to a path."""
+    schema: dict[str, Any] = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    return schema
+
+
+def component(schema: dict[str, Any]) -> str:
+    """What a schema refers to; "" if it says nothing but that it is an object."""
+    return str(schema.get("$ref", "")).removeprefix("#/components/schemas/")
 
 
 # Reload

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -308,3 +312,29 @@ def test_what_the_translator_writes_it_can_read() -> None:
     assert [] == [event for event in again if type(event).__name__ == "Repair"]
     assert MessageEnd("tool_calls", "tool_calls") == again[-1]
     assert json.loads(out.split(b"\n\n")[0].removeprefix(b"data: "))["model"] == "m"
+
+
+# -- ids --------------------------------------------------------------------------------------------------------------
+
+
+def test_an_id_is_its_prefix_and_96_random_bits() -> None:
+    ids = [new_id("call_") for _ in range(1000)]
+
+    assert 1000 == len(set(ids))
+    assert all(re.fullmatch("call_[0-9a-f]{24}", one) for one in ids)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process that forks")
+def test_a_forked_process_makes_other_ids_than_its_parent() -> None:
+    """Workers that share what was drawn before they parted would give the same ids to different requests."""
+    program = """
+import os
+from headgate.library import new_id
+new_id("")
+if os.fork():
+    os.wait()
+print(new_id(""), flush=True)
+"""
+    ids = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout.split()
+
+    assert 2 == len(ids) == len(set(ids))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
 import pytest
+from markup_cases import FAMILIES, NAMES, cases
 from pieces import splitter
 
 from headgate.limits import DEFAULTS
 from headgate.markup import families_named
-from headgate.markup.doors import asked, doors
+from headgate.markup.doors import BEGINNING, asked, doors
 from headgate.markup.family import Families, Settings
 from headgate.markup.readers.calls import CallFamily
 from headgate.markup.readers.json_calls import Frame
@@ -16,6 +20,7 @@ from headgate.markup.scanner import Scanner
 SETTINGS = Settings({"f": None}, True, True, DEFAULTS)
 FRAME = Frame(openers=("<a>",))
 LONG, SHORT = (CallFamily(name, (name,), FRAME.reader) for name in ("<a>[", "<a>"))
+LENGTHS = (1, 2, 3, 5, None)
 INSIDE = CallFamily("inside", ("<b>",), FRAME.reader, anywhere=False)
 
 
@@ -73,3 +78,50 @@ def test_thoughts_are_looked_for_with_every_family_that_thinks() -> None:
     assert doors(families_named("hermes"), SETTINGS).thinks
     assert not doors(families_named("harmony"), SETTINGS).thinks
     assert splitter("off").plain("<think>") is None
+
+
+@cache
+def beginnings() -> dict[str, str]:
+    """By its first characters, a text of the families' cases that goes on from them."""
+    texts = [case.text[place:] for case in cases() for place in range(len(case.text))]
+    return {text[:BEGINNING]: text for text in texts if not text[0].isspace()}
+
+
+@pytest.mark.parametrize("markup", ["auto", *FAMILIES])
+def test_who_may_not_begin_so_opens_nothing_that_does(markup: str) -> None:
+    """So those need not be asked. The first word of each text is the name of a tool, too."""
+    chosen = families_named(markup)
+    found = doors(chosen, SETTINGS._replace(named=chosen.named))
+    for beginning, text in beginnings().items():
+        tools = dict.fromkeys([*NAMES, *re.findall(r"[\w.]+", text[:40])[:1]])
+        settings = Settings(tools, True, True, DEFAULTS, chosen.named)
+        for length in LENGTHS:
+            others = [family for family in found.families if family not in found.at(beginning[:length])]
+
+            assert not [family.name for family in others if family.opens(text[:length], settings) is not False]
+
+
+@pytest.mark.parametrize("tools", [None, {}])
+def test_so_it_is_without_tools(tools: dict[str, None] | None) -> None:
+    settings = SETTINGS._replace(tools=tools)
+    found = doors(families_named("auto"), settings)
+    for beginning, text in beginnings().items():
+        others = [family for family in found.families if family not in found.at(beginning)]
+
+        assert not [family.name for family in others if family.opens(text, settings) is not False]
+
+
+def test_nobody_is_asked_about_prose() -> None:
+    prose = doors(families_named("auto"), SETTINGS._replace(tools={}))
+
+    assert {()} == {prose.at(beginning) for beginning in ("The", "I a", "1. ", "**A", "é", "to ")}
+    assert {"harmony", "muse"} == {family.name for family in prose.at("to=")}
+    assert ("hermes",) == tuple(family.name for family in doors(families_named("hermes"), SETTINGS).at("<to"))[:1]
+
+
+def test_what_is_kept_of_beginnings_is_bounded() -> None:
+    found = doors(families_named("harmony"), SETTINGS)
+    verdicts = {found.at(f"{number:x}") for number in range(70_000)} | {found.at("<|c")}
+
+    assert {(), found.families} == verdicts
+    assert len(found._by_beginning) <= 4096

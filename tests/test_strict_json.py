@@ -7,12 +7,15 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from growth import no_collection
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate import strict_json
 from headgate.errors import RequestError
 from headgate.strict_json import DEPTH_MAX, loads, pointer
+
+__all__ = ["no_collection"]  # a fixture for every test here
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
@@ -112,6 +115,56 @@ def test_a_body_that_is_changed_is_read_or_refused(value: Any, data: st.DataObje
     assert json.loads(bytes(body)) == found
 
 
+SPACE = st.sampled_from(["", "", " ", "\n\t"])
+CHARACTERS = ("a", ":", "\\u003a", "\\u003A", '\\"', "\\\\", "\u00e9", "\\ud83d\\ude00")
+STRINGS = st.lists(st.sampled_from(CHARACTERS), max_size=3)
+LITERALS = st.sampled_from("null true 0 -0 1.0 1e5 2e+300 18446744073709551616 0.10 NaN 1e999".split())
+
+
+@st.composite
+def spelled(draw: st.DrawFn, depth: int = 3) -> str:
+    """A JSON text in any spelling, whose keys may come twice."""
+    kind = draw(st.sampled_from("osl" if depth else "sl"))
+    if kind == "l":
+        return draw(SPACE) + draw(LITERALS) + draw(SPACE)
+    if kind == "s":
+        return '"' + "".join(draw(STRINGS)) + '"'
+    inner = [draw(spelled(depth - 1)) for _ in range(draw(st.integers(0, 3)))]
+    if draw(st.booleans()):
+        return "[" + ",".join(inner) + draw(SPACE) + "]"
+    members = ['"' + "".join(draw(STRINGS)) + '"' + draw(SPACE) + ":" + one for one in inner]
+    return draw(SPACE) + "{" + ",".join(members) + "}"
+
+
+def verdict(body: bytes) -> tuple[str, str | None]:
+    try:
+        return repr(loads(body)), None
+    except RequestError as error:
+        return error.message, error.param
+
+
+@settings(max_examples=400, deadline=None)
+@given(spelled())
+def test_a_body_gets_the_verdict_of_a_reader_that_looks_at_every_key(text: str) -> None:
+    """However it is spelled: what proves that no key was lost must not prove it of a body that lost one."""
+    found = verdict(text.encode())
+
+    def no_proof(_value: Any) -> bytes:
+        raise ValueError("not today")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strict_json, "_write", no_proof)
+
+        assert verdict(text.encode()) == found
+
+
+@pytest.mark.parametrize("escape", ["\\u003a", "\\u003A"])
+def test_an_escaped_colon_does_not_hide_a_key(escape: str) -> None:
+    """The colon that it becomes stands in for the lost key's."""
+    assert "/a" == refused(f'{{"a":1,"a":"{escape}"}}'.encode()).param
+    assert {"a": "x:"} == loads(f'{{"a":"x{escape}"}}'.encode())
+
+
 @given(st.dictionaries(TEXT, VALUES, min_size=1, max_size=4), st.data())
 def test_a_key_that_stands_twice_is_found_wherever_it_is(value: dict[str, Any], data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(sorted(value)))
@@ -140,12 +193,12 @@ def seconds(body: bytes, *, faulty: bool = False) -> float:
     """The least of several measurements."""
     best = 60.0
     for _ in range(5):
-        begun = time.perf_counter()
+        begun = time.process_time()
         if faulty:
             refused(body)
         else:
             loads(body)
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.process_time() - begun)
     return best
 
 
@@ -163,8 +216,8 @@ def test_time_is_linear(piece: bytes, *, faulty: bool) -> None:
     assert seconds(large, faulty=faulty) <= 6 * seconds(small, faulty=faulty) + 0.002
 
 
-def test_a_request_of_a_kilobyte_costs_little_more_than_reading_it() -> None:
-    """14 us against 8 us for `json.loads`, so that a slow machine measures itself too."""
+def test_a_request_of_a_kilobyte_costs_no_more_than_reading_it() -> None:
+    """7 us against 8 us for `json.loads`, so that a slow machine measures itself too."""
     call = {"id": "call_1", "type": "function", "function": {"name": "ls", "arguments": '{"path":"."}'}}
     messages = [
         {"role": "user", "content": "hello, which files are here?"},
@@ -182,4 +235,4 @@ def test_a_request_of_a_kilobyte_costs_little_more_than_reading_it() -> None:
         return min(rounds)
 
     assert 1000 < len(body) < 1400
-    assert cost(strict_json.loads) < 4 * cost(json.loads)
+    assert cost(strict_json.loads) < 2 * cost(json.loads)

@@ -28,7 +28,7 @@ from headgate.events import (
     ToolCallStart,
     Usage,
 )
-from headgate.messages import Message, ReasoningPart, TextPart, ToolCall, ToolCallPart
+from headgate.messages import Message, ReasoningPart, Spelling, TextPart, ToolCall, ToolCallPart
 from headgate.surfaces import surface, surfaces
 from headgate.surfaces.base import Encoder, Writing
 
@@ -91,6 +91,23 @@ END = chunk("{}", '"stop"')
                 more=',"logprobs":{"content":[{"token":"x","logprob":-1.0,"bytes":null,"top_logprobs":[]}],"refusal":null}',
             ),
             id="log probabilities alone",
+        ),
+        pytest.param(
+            [TextStart(0, refusal=True), TextDelta(0, "no", (Logprob("no", -1.0),))],
+            chunk(
+                '{"refusal":"no"}',
+                more=',"logprobs":{"content":null,"refusal":'
+                '[{"token":"no","logprob":-1.0,"bytes":null,"top_logprobs":[]}]}',
+            ),
+            id="log probabilities of a refusal",
+        ),
+        pytest.param(
+            [TextStart(0, refusal=True), TextDelta(0, "", (Logprob("x", -1.0),))],
+            chunk(
+                "{}",
+                more=',"logprobs":{"content":null,"refusal":[{"token":"x","logprob":-1.0,"bytes":null,"top_logprobs":[]}]}',
+            ),
+            id="log probabilities of a refusal alone",
         ),
         pytest.param(
             [BlockEnd(0), Repair("role_repeated"), Progress(1, 2), Extra("x", "1"), Usage(1)], b"", id="no word for it"
@@ -292,11 +309,14 @@ def test_events_one_by_one_give_the_same_bytes() -> None:
 
 def test_a_whole_reply_says_everything_at_once() -> None:
     message = Message(
-        parts=(ReasoningPart("why"), TextPart("a\u2028b"), ToolCallPart(ToolCall("a", "f", "{}"))),
+        parts=(
+            ReasoningPart("why", logprobs=(Logprob("w", -2.0),)),
+            TextPart("a\u2028b", logprobs=(Logprob("x", -1.0),)),
+            ToolCallPart(ToolCall("a", "f", "{}")),
+        ),
         model="real",
         finish_reason="tool_calls",
         usage=Usage(3, 2, timings=Timings(prompt_n=3)),
-        logprobs=(Logprob("x", -1.0),),
     )
     cut = Message(parts=(ToolCallPart(ToolCall("b", "g", "{", complete=False)),), choice=1, finish_reason="unknown")
     body = json.loads(CHAT.whole([message, cut], Writing("i", 7, "m", include_timings=True)))
@@ -317,7 +337,10 @@ def test_a_whole_reply_says_everything_at_once() -> None:
                     "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
                 },
                 "logprobs": {
-                    "content": [{"token": "x", "logprob": -1.0, "bytes": None, "top_logprobs": []}],
+                    "content": [
+                        {"token": "w", "logprob": -2.0, "bytes": None, "top_logprobs": []},
+                        {"token": "x", "logprob": -1.0, "bytes": None, "top_logprobs": []},
+                    ],
                     "refusal": None,
                 },
                 "finish_reason": "tool_calls",
@@ -333,6 +356,31 @@ def test_a_whole_reply_without_counts_makes_none_up() -> None:
     body = json.loads(CHAT.whole([Message(finish_reason="stop")], Writing("i", 7, "m")))
 
     assert ({"id", "object", "created", "model", "choices"}, "m") == (set(body), body["model"])
+
+
+@pytest.mark.parametrize(
+    ("spelling", "content"), [("reasoning_content", ["why", "yes"]), ("tags", ["why", "yes"]), ("none", ["yes"])]
+)
+def test_a_whole_reply_tells_the_log_probabilities_of_a_refusal_apart(spelling: Spelling, content: list[str]) -> None:
+    message = Message(
+        parts=(
+            TextPart("no", refusal=True, logprobs=(Logprob("no", -1.0),)),
+            ReasoningPart("why", logprobs=(Logprob("why", -2.0),)),
+            TextPart("yes", logprobs=(Logprob("yes", -3.0),)),
+        ),
+        finish_reason="stop",
+    )
+    told = json.loads(CHAT.whole([message], Writing("i", 7, "m", reasoning=spelling)))["choices"][0]["logprobs"]
+
+    assert (content, ["no"]) == tuple([one["token"] for one in told[name]] for name in ("content", "refusal"))
+
+
+def test_a_whole_refusal_has_no_log_probabilities_of_content() -> None:
+    part = TextPart("no", refusal=True, logprobs=(Logprob("no", -1.0),))
+    body = json.loads(CHAT.whole([Message(parts=(part,), finish_reason="stop")], Writing("i", 7, "m")))
+    token = {"token": "no", "logprob": -1.0, "bytes": None, "top_logprobs": []}
+
+    assert {"content": None, "refusal": [token]} == body["choices"][0]["logprobs"]
 
 
 def test_a_refusal_is_told_beside_the_content() -> None:

@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from headgate.dialects import dialect
 from headgate.errors import RequestError
 from headgate.messages import ChatRequest, Part, ToolCall
 from headgate.surfaces import surface
@@ -30,6 +32,63 @@ def refused(body: Any, path: str = "/v1/chat/completions") -> RequestError:
         parse(body, path)
 
     return error.value
+
+
+# -- how a body is spelled ------------------------------------------------------------------------------
+
+LONG = {"role": "user", "content": 'A "text" of : many characters\n' * 200}
+
+
+def spellings(body: dict[str, Any]) -> tuple[bytes, bytes]:
+    """As JavaScript and newer Python clients write it, and as others do."""
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode(), json.dumps(body, indent=1).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"messages": [LONG]}, id="a text"),
+        pytest.param(
+            {"messages": [USER, LONG], "temperature": 0.5, "stop": ["a", "b"], "x": {"y": 1e-9}}, id="options"
+        ),
+        pytest.param({"messages": [LONG, {**USER, "name": "n"}]}, id="more than a text"),
+        pytest.param({"messages": [LONG, {"role": "user", "content": [{"type": "text", "text": "x"}]}]}, id="parts"),
+        pytest.param({"messages": [LONG], "tools": [TOOL], "tool_choice": "auto", "stream": True}, id="tools"),
+        pytest.param({"messages": [LONG], "stream_options": {"include_usage": True, "z": 1}}, id="dropped"),
+        pytest.param({"messages": [{**LONG, "content": "\u00e4\u2028\U0001f600" * 900}]}, id="beyond ASCII"),
+    ],
+)
+def test_a_long_body_is_read_the_same_however_it_is_spelled(body: dict[str, Any]) -> None:
+    """One that msgspec would spell the same has its texts read once; its options stay what they were."""
+    plain, other = (parse(spelled) for spelled in spellings({"model": "m", **body}))
+    asked = [dialect("openai").request(replace(chat, options={})) for chat in (plain, other)]
+    options = [{name: json.loads(bytes(value)) for name, value in chat.options.items()} for chat in (plain, other)]
+
+    assert options[0] == options[1]
+    assert json.loads(asked[0].body) == json.loads(asked[1].body)
+    assert (plain.dropped, plain.stream, plain.include_usage) == (other.dropped, other.stream, other.include_usage)
+    assert body["messages"] == json.loads(asked[0].body)["messages"]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"messages": [LONG, {"role": "robot", "content": "x"}]}, "/messages/1/role"),
+        ({"messages": [LONG, {"role": "user"}]}, "/messages/1/content"),
+        ({"messages": [LONG, {"role": "user", "content": 5}]}, "/messages/1/content"),
+        ({"messages": [LONG, {"role": "tool", "content": "x"}]}, "/messages/1/tool_call_id"),
+        ({"messages": [LONG, 5]}, "/messages/1"),
+        ({"messages": {"a": LONG}}, "/messages"),
+        ({"messages": [LONG], "temperature": 3}, "/temperature"),
+        ({"messages": [LONG], "functions": [1]}, "/functions"),
+        ({"messages": [LONG], "tools": [5]}, "/tools/0"),
+    ],
+)
+def test_a_fault_in_a_long_body_has_its_place_however_it_is_spelled(body: dict[str, Any], param: str) -> None:
+    plain, other = (refused(spelled) for spelled in spellings({"model": "m", **body}))
+
+    assert param == plain.param
+    assert (other.message, other.param) == (plain.message, plain.param)
 
 
 # -- messages -------------------------------------------------------------------------------------------

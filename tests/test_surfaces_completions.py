@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pieces import DONE, chunk, cut_at, events_of, message_of, numbered, sse
+from pieces import DONE, chunk, cut_at, events_of, numbered, sse
 
 import headgate
 from headgate.cli import main
@@ -31,7 +31,7 @@ from headgate.events import (
     TextStart,
     Usage,
 )
-from headgate.messages import Message, TextPart, ToolCall, ToolCallPart
+from headgate.messages import Message, ReasoningPart, TextPart, ToolCall, ToolCallPart
 from headgate.surfaces import surface
 from headgate.surfaces.base import Writing
 from headgate.testing import Fixture
@@ -242,10 +242,10 @@ def test_of_two_alternatives_that_are_spelled_alike_the_likelier_is_told() -> No
 
 
 def test_a_thoughts_log_probabilities_are_not_taken_for_the_texts() -> None:
-    told = message_of(sse(chunk({"reasoning_content": "hm"}), chunk({"content": "hi"}), chunk({}, "stop")) + DONE)
-    reply = json.loads(SURFACE.whole([Message(parts=told.parts, logprobs=(Logprob("hm", -1.0),))], WRITING))
+    parts = ReasoningPart("hm", logprobs=(Logprob("hm", -1.0),)), TextPart("hi", logprobs=(Logprob("hi", -2.0),))
+    reply = json.loads(SURFACE.whole([Message(parts=parts, finish_reason="stop")], WRITING))
 
-    assert ("hi", None) == (reply["choices"][0]["text"], reply["choices"][0]["logprobs"])
+    assert ("hi", ["hi"]) == (reply["choices"][0]["text"], reply["choices"][0]["logprobs"]["tokens"])
 
 
 def test_a_stream_without_an_end_is_an_error() -> None:

@@ -246,6 +246,7 @@ def test_every_recording_is_understood_as_it_was_meant(case: Path, name: str) ->
         return
 
     reasoning, text = expected.get("reasoning_content", got["reasoning"]) or "", expected.get("content", got["text"])
+    text = (text or "") + (expected.get("refusal") or "")  # Ollama has no other place for it
     if (case / "events.jsonl").read_bytes().count(b'"reasoning_unopened"'):
         # The closing tag came after the text had been sent; no stream can call that back.
         reasoning, text = "", reasoning + (text or "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from itertools import pairwise
 
 import pytest
 from upstream_engine import (
@@ -46,6 +48,30 @@ async def test_a_connection_is_kept_and_the_last_used_is_used_first() -> None:
         assert 3 == engine.connections
         assert kept == list(upstream._pool._kept)
         assert "0 in use, 3 kept" in repr(upstream)
+
+
+@on_each_loop
+async def test_who_asks_again_before_the_end_is_read_makes_no_connection_each_time() -> None:
+    """A client has its whole answer with `[DONE]`, and an engine may write the end of the body later."""
+    unended: list[asyncio.StreamWriter] = []
+
+    async def script(engine: Engine, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await engine.request(reader):
+            while unended:
+                unended.pop().write(b"0\r\n\r\n")
+            await asyncio.sleep(0.005)
+            writer.write(CHUNKED_HEAD + b"8\r\n[DONE]\n\n\r\n")
+            unended.append(writer)
+
+    async with serving(script) as (engine, upstream):
+        logs = [Acting("data") for _ in range(10)]
+        for log, following in pairwise(logs):
+            log.act = partial(upstream.open, CHAT, following)
+        upstream.open(CHAT, logs[0])
+        await logs[-1].first.wait()
+
+        assert [b"[DONE]\n\n"] * 10 == [log.body for log in logs]
+        assert 2 == engine.connections
 
 
 @on_each_loop

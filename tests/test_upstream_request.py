@@ -99,6 +99,28 @@ def test_a_post_says_everything_that_an_engine_needs() -> None:
     assert expected.encode() == writer.head(request)
 
 
+def test_each_request_says_its_own_headers_and_length() -> None:
+    """What is remembered of the one before is only what both have."""
+    writer = RequestWriter(LOCAL)
+    first = writer.head(HttpRequest(path="/x", headers=(("a", "1"),), body=b"{}"))
+    second = writer.head(HttpRequest(path="/x", body=b"[1]"))
+
+    assert b"a: 1\r\ncontent-length: 2\r\n\r\n" in first
+    assert second == first.replace(b"a: 1\r\ncontent-length: 2", b"content-length: 3")
+    assert second.replace(b"POST", b"GET").replace(b"content-length: 3\r\n", b"") == writer.head(
+        HttpRequest(method="GET", path="/x")
+    )
+
+
+def test_what_is_remembered_of_requests_has_a_bound() -> None:
+    """A path may come from a client."""
+    writer = RequestWriter(LOCAL)
+    heads = [writer.head(HttpRequest(path=f"/{number}")) for number in range(200)]
+
+    assert heads == [writer.head(HttpRequest(path=f"/{number}")) for number in range(200)]
+    assert 64 == len(writer._starts)
+
+
 def test_an_empty_post_says_so_and_a_get_does_not() -> None:
     writer = RequestWriter(LOCAL)
 

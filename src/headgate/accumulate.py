@@ -5,7 +5,8 @@ Strategy: fragments are kept in lists and joined once, on read; a message can be
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from headgate.events import (
     Annotation,
@@ -15,6 +16,7 @@ from headgate.events import (
     Logprob,
     MessageEnd,
     MessageStart,
+    Progress,
     ReasoningDelta,
     ReasoningSignature,
     ReasoningStart,
@@ -29,7 +31,6 @@ from headgate.events import (
 from headgate.messages import ContentPart, Message, ReasoningPart, TextPart, ToolCall, ToolCallPart
 
 _MOVED = "reasoning_unopened"
-_Part = TextDelta | ReasoningDelta | ToolCallDelta | BlockEnd | ReasoningSignature
 
 
 class Accumulator:
@@ -39,10 +40,13 @@ class Accumulator:
     valid at any moment, and a call whose end has not come counts as incomplete.
     """
 
+    error: StreamError | None = None
+    """The failure that ended every choice without an end of its own."""
+
+    _usage: Usage | None = None
+
     def __init__(self) -> None:
         self._choices: dict[int, _Gathered] = {}
-        self._usage: Usage | None = None
-        self._error: StreamError | None = None
         self._early: list[Repair] = []
 
     def feed(self, event: Event, /) -> None:
@@ -51,21 +55,31 @@ class Accumulator:
             case Usage():
                 self._usage = event
             case StreamError():
-                self._error = event
+                self.error = event
             case MessageStart():
                 self._choices[event.choice] = _Gathered(event, self._early)
                 self._early = []
-            case Repair() if event.choice not in self._choices:
-                self._early.append(event)
-            case _ if (gathered := self._choices.get(getattr(event, "choice", -1))) is not None:
-                gathered.feed(event)
+            case Progress():
+                pass  # it adds nothing to a message
             case _:
-                pass  # progress, and events of choices that never began, add nothing to a message
+                gathered = self._choices.get(event.choice)
+                if gathered is not None:
+                    _TAKES[type(event)](gathered, event)
+                elif isinstance(event, Repair):
+                    self._early.append(event)  # any other event of a choice that never began is nobody's
 
     def feed_all(self, events: Iterable[Event], /) -> None:
         """Take events in order."""
         for event in events:
             self.feed(event)
+
+    @property
+    def ended(self) -> bool:
+        """Whether a message began, and every one that did has its end."""
+        for gathered in self._choices.values():
+            if gathered.end is None:
+                return False
+        return bool(self._choices)
 
     @property
     def message(self) -> Message:
@@ -76,78 +90,76 @@ class Accumulator:
     def messages(self) -> tuple[Message, ...]:
         """The message of every choice, in order of their numbers; one empty message if none began."""
         if not self._choices:
-            return (Message(usage=self._usage, error=self._error, repairs=tuple(self._early)),)
-        return tuple(self._choices[number].message(self._usage, self._error) for number in sorted(self._choices))
+            return (Message(usage=self._usage, error=self.error, repairs=tuple(self._early)),)
+        return tuple(self._choices[number].message(self._usage, self.error) for number in sorted(self._choices))
 
 
 class _Block:
     """One block: its start, and its fragments."""
 
+    complete = False
+    moved = False
+    signature: str | None = None
+
     def __init__(self, start: TextStart | ReasoningStart | ToolCallStart) -> None:
         self.start = start
         self.fragments: list[str] = []
-        self.complete = False
-        self.moved = False
-        self.signature: str | None = None
-
-    @property
-    def is_thought(self) -> bool:
-        return self.moved or isinstance(self.start, ReasoningStart)
+        self.logprobs: list[Logprob] = []
 
     def part(self) -> ContentPart:
         text = "".join(self.fragments)
-        start = self.start
+        start, logprobs = self.start, tuple(self.logprobs)
         if isinstance(start, ToolCallStart):
             return ToolCallPart(ToolCall(start.call_id, start.name, text, self.complete))
         if isinstance(start, ReasoningStart):
-            return ReasoningPart(text, start.summary, self.signature)
-        return ReasoningPart(text) if self.moved else TextPart(text, start.refusal)
+            return ReasoningPart(text, start.summary, self.signature, logprobs=logprobs)
+        return ReasoningPart(text, logprobs=logprobs) if self.moved else TextPart(text, start.refusal, logprobs)
 
 
 class _Gathered:
     """One choice's events so far."""
 
+    end: MessageEnd | None = None
+
     def __init__(self, start: MessageStart, repairs: list[Repair]) -> None:
         self.start = start
-        self.end: MessageEnd | None = None
         self.blocks: dict[int, _Block] = {}
-        self.logprobs: list[tuple[_Block, Logprob]] = []
         self.annotations: list[Annotation] = []
         self.extras: list[Extra] = []
         self.repairs = repairs
 
-    def feed(self, event: Event) -> None:
-        match event:
-            case TextDelta() | ReasoningDelta() | ToolCallDelta() | BlockEnd() | ReasoningSignature():
-                # A stored stream may begin in the middle; what began before it is not there to go on with.
-                if (block := self.blocks.get(event.index)) is not None:
-                    self._continue(block, event)
-            case TextStart() | ReasoningStart() | ToolCallStart():
-                self.blocks[event.index] = _Block(event)
-            case Repair():
-                self._repair(event)
-            case Annotation():
-                self.annotations.append(event)
-            case Extra():
-                self.extras.append(event)
-            case MessageEnd():
-                self.end = event
-            case _:
-                pass  # response-wide events never come here
+    # A stored stream may begin in the middle; a block that began before it is not there to go on with.
 
-    def _continue(self, block: _Block, event: _Part) -> None:
-        match event:
-            case TextDelta() | ReasoningDelta():
-                block.fragments.append(event.text)
-                self.logprobs += [(block, one) for one in event.logprobs]
-            case ToolCallDelta():
-                block.fragments.append(event.json)
-            case BlockEnd():
-                block.complete = event.complete
-            case ReasoningSignature():
-                block.signature = event.data
+    def text(self, event: TextDelta | ReasoningDelta) -> None:
+        if (block := self.blocks.get(event.index)) is not None:
+            block.fragments.append(event.text)
+            block.logprobs += event.logprobs
 
-    def _repair(self, repair: Repair) -> None:
+    def arguments(self, event: ToolCallDelta) -> None:
+        if (block := self.blocks.get(event.index)) is not None:
+            block.fragments.append(event.json)
+
+    def signature(self, event: ReasoningSignature) -> None:
+        if (block := self.blocks.get(event.index)) is not None:
+            block.signature = event.data
+
+    def block_end(self, event: BlockEnd) -> None:
+        if (block := self.blocks.get(event.index)) is not None:
+            block.complete = event.complete
+
+    def block_start(self, event: TextStart | ReasoningStart | ToolCallStart) -> None:
+        self.blocks[event.index] = _Block(event)
+
+    def annotation(self, event: Annotation) -> None:
+        self.annotations.append(event)
+
+    def extra(self, event: Extra) -> None:
+        self.extras.append(event)
+
+    def message_end(self, event: MessageEnd) -> None:
+        self.end = event
+
+    def repair(self, repair: Repair) -> None:
         self.repairs.append(repair)
         if repair.code == _MOVED and repair.index in self.blocks:
             self.blocks[repair.index].moved = True
@@ -164,10 +176,24 @@ class _Gathered:
             raw_reason=end.raw_reason if end else None,
             stop_sequence=end.stop_sequence if end else None,
             usage=usage,
-            logprobs=tuple(one for _, one in self.logprobs),
-            answer_logprobs=tuple(one for block, one in self.logprobs if not block.is_thought),
             annotations=tuple(self.annotations),
             extras=tuple(self.extras),
             repairs=tuple(self.repairs),
             error=error if end is None else None,
         )
+
+
+_TAKES: dict[type[Event], Callable[[_Gathered, Any], None]] = {  # each takes the events that it stands beside
+    TextDelta: _Gathered.text,
+    ReasoningDelta: _Gathered.text,
+    ToolCallDelta: _Gathered.arguments,
+    ReasoningSignature: _Gathered.signature,
+    BlockEnd: _Gathered.block_end,
+    TextStart: _Gathered.block_start,
+    ReasoningStart: _Gathered.block_start,
+    ToolCallStart: _Gathered.block_start,
+    Annotation: _Gathered.annotation,
+    Extra: _Gathered.extra,
+    Repair: _Gathered.repair,
+    MessageEnd: _Gathered.message_end,
+}

@@ -13,6 +13,7 @@ from headgate.conform_chunks import REASONS, ChunkCheck
 _CHOICE_KEYS = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _KINDS = frozenset({"role", "content", "refusal", "reasoning_content", "reasoning", "tool_calls"})
 _SPELLINGS = frozenset({"reasoning_content", "reasoning"})
+_TOKEN_KEYS = frozenset({"token", "logprob", "bytes"})
 
 
 def check_chat(data: bytes) -> list[str]:
@@ -38,8 +39,8 @@ class _Check(ChunkCheck):
         if unknown := set(choice) - _CHOICE_KEYS:
             self.breach(f"a choice with fields that no contract names: {sorted(unknown)}")
         index, delta, finish = choice["index"], choice["delta"], choice["finish_reason"]
-        if "logprobs" in choice and choice["logprobs"] is None:
-            self.breach("logprobs of null")
+        if "logprobs" in choice:
+            self._logprobs(choice["logprobs"], delta)
         if self.begin(index) != (delta == {"role": "assistant"}):
             self.breach("the role is not alone, once and first")
         self._delta(delta, self.calls.setdefault(index, set()), logprobs=choice.get("logprobs"), finish=finish)
@@ -61,11 +62,22 @@ class _Check(ChunkCheck):
             self.breach("a field that is empty, null or of the wrong type")
         if not delta and finish is None and not logprobs:
             self.breach("an empty delta")
-        if logprobs is not None and not (isinstance(logprobs, dict) and {"content", "refusal"} <= set(logprobs)):
-            self.breach("logprobs without content and refusal")
         calls: Any = delta.get("tool_calls") if isinstance(delta.get("tool_calls"), list) else []
         for call in calls:
             self._call(call if isinstance(call, dict) else {}, known, count=len(calls))
+
+    def _logprobs(self, logprobs: Any, delta: dict[str, Any]) -> None:
+        if not isinstance(logprobs, dict) or set(logprobs) != {"content", "refusal"}:
+            self.breach("logprobs of null" if logprobs is None else "logprobs that are not content and refusal")
+            return
+        told = [name for name, tokens in logprobs.items() if tokens is not None]
+        if len(told) != 1:
+            self.breach("logprobs of content and of a refusal at once, or of neither")
+        elif "tool_calls" in delta or (delta and ("refusal" in delta) != (told == ["refusal"])):
+            self.breach(f"logprobs of {told[0]} on a delta of {sorted(delta)}")
+        for tokens in logprobs.values():
+            if tokens is not None and (not isinstance(tokens, list) or not tokens or not all(map(_is_token, tokens))):
+                self.breach("logprobs that are no list of tokens with token, logprob, bytes and top_logprobs")
 
     def _call(self, call: dict[str, Any], known: set[int], *, count: int) -> None:
         index, function = call.get("index"), call.get("function")
@@ -85,3 +97,23 @@ class _Check(ChunkCheck):
             self.breach("a tool call's first fragment without id, type and name")
         if function.get("arguments"):
             self.breach("a tool call's first fragment with arguments")
+
+
+def _is_token(token: Any) -> bool:
+    """Whether it is a token with its log probability, and a list of what it might have been."""
+    if not isinstance(token, dict) or not isinstance(others := token.get("top_logprobs"), list):
+        return False
+    alone = {name: value for name, value in token.items() if name != "top_logprobs"}
+    return all(map(_is_alone, (alone, *others)))
+
+
+def _is_alone(token: Any) -> bool:
+    if not isinstance(token, dict) or frozenset(token) != _TOKEN_KEYS:
+        return False
+    of_bytes = token["bytes"]
+    is_bytes = isinstance(of_bytes, list) and all(isinstance(one, int) and 0 <= one <= 255 for one in of_bytes)
+    return isinstance(token["token"], str) and _is_number(token["logprob"]) and (of_bytes is None or is_bytes)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

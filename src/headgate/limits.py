@@ -106,5 +106,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Of these, those from one address; None is three quarters, so that none keeps all others out. It is not less,
     since behind a proxy everybody has the proxy's address."""
 
+    @property
+    def soonest_s(self) -> float:
+        """The shortest of the deadlines that an exchange with an engine watches itself."""
+        waits_s = (self.keepalive_s, self.after_finish_s, self.first_byte_s)
+        return min(waits_s) if self.total_s is None else min(*waits_s, self.total_s)
+
 
 DEFAULTS = Limits()

@@ -39,6 +39,7 @@ class TextPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"
 
     text: str
     refusal: bool = False
+    logprobs: tuple[Logprob, ...] = ()
 
 
 class ReasoningPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="reasoning"):
@@ -51,6 +52,7 @@ class ReasoningPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     summary: bool = False
     signature: str | None = None
     redacted: bool = False
+    logprobs: tuple[Logprob, ...] = ()
 
 
 class ToolCallPart(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="tool_call"):
@@ -65,8 +67,7 @@ ContentPart: TypeAlias = TextPart | ReasoningPart | ToolCallPart
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """What one choice of a response came to: the assistant's message with everything known about it.
 
-    `parts` keep the order of generation; `content`, `reasoning` and `tool_calls` are views of them.
-    `logprobs` are those of every token, `answer_logprobs` those of tokens that are no thought's.
+    `parts` keep the order of generation; `content`, `reasoning`, `tool_calls` and `logprobs` are views of them.
     """
 
     parts: tuple[ContentPart, ...] = ()
@@ -78,8 +79,6 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     raw_reason: str | None = None
     stop_sequence: str | None = None
     usage: Usage | None = None
-    logprobs: tuple[Logprob, ...] = ()
-    answer_logprobs: tuple[Logprob, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     extras: tuple[Extra, ...] = ()
     repairs: tuple[Repair, ...] = ()
@@ -101,6 +100,25 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return "".join(part.text for part in self.parts if isinstance(part, ReasoningPart)) or None
 
     @property
+    def logprobs(self) -> tuple[Logprob, ...]:
+        """Those of every token that has one, in order."""
+        return tuple(one for part in self.parts if not isinstance(part, ToolCallPart) for one in part.logprobs)
+
+    @property
+    def answer_logprobs(self) -> tuple[Logprob, ...]:
+        """Those of the content: of no thought, and of no refusal."""
+        return self._text_logprobs(refusal=False)
+
+    @property
+    def refusal_logprobs(self) -> tuple[Logprob, ...]:
+        """Those of the refusal, which OpenAI tells apart from those of the content."""
+        return self._text_logprobs(refusal=True)
+
+    def _text_logprobs(self, *, refusal: bool) -> tuple[Logprob, ...]:
+        texts = (part for part in self.parts if isinstance(part, TextPart) and part.refusal is refusal)
+        return tuple(one for part in texts for one in part.logprobs)
+
+    @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The whole tool calls; those that may be executed."""
         return tuple(part.call for part in self.parts if isinstance(part, ToolCallPart) and part.call.complete)
@@ -120,12 +138,25 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
         `content` is None only when the message is nothing but tool calls (and reasoning), as OpenAI has it.
         """
-        calls = [call.to_openai() for call in self.tool_calls]
-        entry: dict[str, Any] = {"role": "assistant", "content": self.content or (None if calls else "")}
-        if self.reasoning:
-            entry["reasoning_content"] = self.reasoning
-        if self.refusal:
-            entry["refusal"] = self.refusal
+        content = reasoning = refusal = ""
+        calls: list[dict[str, Any]] = []
+        for part in self.parts:
+            match part:
+                case TextPart(refusal=False):
+                    content += part.text
+                case TextPart():
+                    refusal += part.text
+                case ReasoningPart():
+                    reasoning += part.text
+                case ToolCallPart() if part.call.complete:
+                    calls.append(part.call.to_openai())
+                case _:
+                    pass  # a call that was cut off is none to be told again
+        entry: dict[str, Any] = {"role": "assistant", "content": content or (None if calls else "")}
+        if reasoning:
+            entry["reasoning_content"] = reasoning
+        if refusal:
+            entry["refusal"] = refusal
         if calls:
             entry["tool_calls"] = calls
         return entry
@@ -140,6 +171,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             "role": "assistant",
             "model": self.model,
             "content": self.to_openai()["content"],
+            "refusal": self.refusal,
             "reasoning_content": self.reasoning,
             "tool_calls": [call.to_openai() for call in self.tool_calls],
             "incomplete_calls": [call.to_openai() for call in self.incomplete_calls],
@@ -272,18 +304,27 @@ def usage_to_openai(usage: Usage | None, *, complete: bool = False) -> dict[str,
         complete: whether to write the three required counts as 0 where one was not told, for formats
             that demand them all.
     """
-    known = usage or Usage()
-    prompt, completion = known.input_tokens, known.output_tokens
+    if usage is None:
+        return None
+    prompt, completion, cached, thoughts = (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_tokens,
+        usage.reasoning_tokens,
+    )
+    if prompt is completion is cached is thoughts is None:
+        return None
     if complete:
         prompt, completion = prompt or 0, completion or 0
-    counts = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion if prompt is not None and completion is not None else None,
-    }
-    body: dict[str, Any] = {name: count for name, count in counts.items() if count is not None}
-    if known.cached_tokens is not None:
-        body["prompt_tokens_details"] = {"cached_tokens": known.cached_tokens}
-    if known.reasoning_tokens is not None:
-        body["completion_tokens_details"] = {"reasoning_tokens": known.reasoning_tokens}
-    return body or None
+    body: dict[str, Any] = {}
+    if prompt is not None:
+        body["prompt_tokens"] = prompt
+    if completion is not None:
+        body["completion_tokens"] = completion
+    if prompt is not None and completion is not None:
+        body["total_tokens"] = prompt + completion
+    if cached is not None:
+        body["prompt_tokens_details"] = {"cached_tokens": cached}
+    if thoughts is not None:
+        body["completion_tokens_details"] = {"reasoning_tokens": thoughts}
+    return body

@@ -20,9 +20,10 @@ def is_other_model(asked: str | None, answered: str | None, also: Collection[str
         answered: what it calls itself in its reply.
         also: names that the engine uses for the model that was asked for.
     """
-    if not asked or not answered:
+    if not asked or not answered or asked == answered:
         return False
-    return _plain(answered) not in {_plain(asked), *map(_plain, also)}
+    plain = _plain(answered)
+    return plain != _plain(asked) and plain not in map(_plain, also)
 
 
 def _plain(name: str) -> str:

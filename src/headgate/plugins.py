@@ -23,9 +23,12 @@ def plugins(package: str, path: Iterable[str], export: str, *, group: str = "") 
         plugin = getattr(importlib.import_module(f"{package}.{module}"), export, None)
         if plugin is not None:
             found[plugin.name] = plugin
-    for entry in entry_points(group=group or package):
-        found[entry.name] = entry.load()
-    return found
+    return found | of_others(group or package)
+
+
+def of_others(group: str) -> dict[str, Any]:
+    """Return what other packages bring to a group of entry points, by name."""
+    return {entry.name: entry.load() for entry in entry_points(group=group)}
 
 
 def plugin(package: str, path: Iterable[str], export: str, name: str) -> Any:

@@ -8,7 +8,7 @@ Spec: ours (`docs/events.md`)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
@@ -47,15 +47,16 @@ class Stopwatch:
             other time that it is given is on the same clock.
     """
 
+    _reasoning_s: float | None = None
+    _content_s: float | None = None
+    _content: tuple[int, int] | None = None  # the choice and the block of the first content
+    _first: tuple[int, int] | None = None  # those of the first words of any kind
+    _came_whole = False  # whether these came in one piece, so that they say nothing about speed
+    _tokens: int | None = None
+    _measured: Timings | None = None  # once the response has ended
+
     def __init__(self, sent_s: float = 0.0) -> None:
         self._sent_s = sent_s
-        self._reasoning_s: float | None = None
-        self._content_s: float | None = None
-        self._content: tuple[int, int] | None = None  # the choice and the block of the first content
-        self._first: tuple[int, int] | None = None  # those of the first words of any kind
-        self._came_whole = False  # whether these came in one piece, so that they say nothing about speed
-        self._ended_s: float | None = None
-        self._tokens: int | None = None
 
     def start(self, sent_s: float) -> None:
         """The request is sent."""
@@ -67,37 +68,40 @@ class Stopwatch:
         Where the engine told no usage, one that holds nothing else goes before the response's end. Batches of nothing
         but deltas need not be given.
         """
-        marks = [event for event in events if type(event) in _MARKS]
-        if not marks:
-            return events
-        for event in marks:
-            self._mark(event, now_s)
-        if self._ended_s is None and any(isinstance(event, Usage | MessageEnd | StreamError) for event in marks):
-            return self._ended(events, now_s)
-        return events
+        end: int | None = None
+        for place, event in enumerate(events):
+            if type(event) in _MARKS and self._ends(event, now_s) and end is None:
+                end = place
+        return events if end is None or self._measured is not None else self._ended(events, end, now_s)
 
     def measured(self, now_s: float) -> Timings:
         """What was measured, and nothing else; until the response's end, of what there is by `now_s`."""
-        ended_s = now_s if self._ended_s is None else self._ended_s
+        return self._at(now_s, None) if self._measured is None else self._measured
+
+    def _at(self, now_s: float, per_second: float | None) -> Timings:
         return Timings(
             first_reasoning_ms=self._since_sent_ms(self._reasoning_s),
             first_content_ms=self._since_sent_ms(self._content_s),
-            measured_ms=self._since_sent_ms(ended_s),
-            measured_per_second=None if self._ended_s is None else self._per_second(self._ended_s),
+            measured_ms=self._since_sent_ms(now_s),
+            measured_per_second=per_second,
         )
 
-    def _mark(self, event: Event, now_s: float) -> None:
+    def _ends(self, event: Event, now_s: float) -> bool:
+        """Take an event that counts; whether it belongs to the response's end."""
         match event:
             case ReasoningStart() | TextStart() | ToolCallStart():
                 self._begins(event, now_s)
-            case BlockEnd() if (event.choice, event.index) == self._first:
-                self._came_whole = now_s == self._first_s
-            case Repair(code=code) if code == _MOVED and (event.choice, event.index) == self._content:
-                # What seemed to be content was the thought; only the closing tag told.
-                self._reasoning_s = self._content_s if self._reasoning_s is None else self._reasoning_s
-                self._content_s = self._content = None
+            case BlockEnd():
+                if (event.choice, event.index) == self._first:
+                    self._came_whole = now_s == self._first_s
+            case Repair():
+                if event.code == _MOVED and (event.choice, event.index) == self._content:
+                    # What seemed to be content was the thought; only the closing tag told.
+                    self._reasoning_s = self._content_s if self._reasoning_s is None else self._reasoning_s
+                    self._content_s = self._content = None
             case _:
-                pass
+                return True
+        return False
 
     def _begins(self, event: _Start, now_s: float) -> None:
         block = event.choice, event.index
@@ -107,20 +111,20 @@ class Stopwatch:
         elif self._content_s is None:
             self._content_s, self._content = now_s, block
 
-    def _ended(self, events: Sequence[Event], now_s: float) -> list[Event]:
-        self._ended_s = now_s
-        place = next(place for place, event in enumerate(events) if isinstance(event, Usage | MessageEnd | StreamError))
+    def _ended(self, events: list[Event], place: int, now_s: float) -> list[Event]:
         found = events[place]
         usage, rest = (found, events[place + 1 :]) if isinstance(found, Usage) else (Usage(), events[place:])
         told = usage.timings or Timings()
         self._tokens = told.predicted_n if usage.output_tokens is None else usage.output_tokens
-        timings = _beside(told, self.measured(now_s))
+        self._measured = self._at(now_s, self._per_second(now_s))
+        timings = _beside(told, self._measured)
         return [*events[:place], msgspec.structs.replace(usage, timings=timings), *rest]
 
     @property
     def _first_s(self) -> float | None:
-        known = [at_s for at_s in (self._reasoning_s, self._content_s) if at_s is not None]
-        return min(known, default=None)
+        if self._reasoning_s is None or self._content_s is None:
+            return self._content_s if self._reasoning_s is None else self._reasoning_s
+        return min(self._reasoning_s, self._content_s)
 
     def _since_sent_ms(self, at_s: float | None) -> float | None:
         return None if at_s is None else round((at_s - self._sent_s) * 1000, 3)
@@ -135,4 +139,10 @@ class Stopwatch:
 
 def _beside(told: Timings, measured: Timings) -> Timings:
     """The engine's own timings, with ours in their own fields; another gateway's in those give way."""
-    return msgspec.structs.replace(told, **{name: getattr(measured, name) for name in MEASURED})
+    return msgspec.structs.replace(
+        told,
+        first_reasoning_ms=measured.first_reasoning_ms,
+        first_content_ms=measured.first_content_ms,
+        measured_ms=measured.measured_ms,
+        measured_per_second=measured.measured_per_second,
+    )

@@ -37,8 +37,14 @@ class ToolNames:
     """
 
     def __init__(self, chat: ChatRequest) -> None:
-        self._aliases = aliases(_names(chat))
-        self._own = {alias: name for name, alias in self._aliases.items()}
+        names = _names(chat)
+        self._aliases = aliases(names) if names else {}
+        self._own = {alias: name for name, alias in self._aliases.items()} if self._aliases else {}
+
+    @property
+    def differ(self) -> bool:
+        """Whether the engine is told other names than the client's, so that events must be given theirs back."""
+        return bool(self._own)
 
     def to_engine(self, chat: ChatRequest) -> ChatRequest:
         """The request in names that every engine takes; the same one where it has no others."""
@@ -69,7 +75,7 @@ class ToolNames:
         return replace(call, name=self._alias(call.name))
 
     def _choice(self, choice: Raw | None) -> Raw | None:
-        name = _chosen(choice)
+        name = None if choice is None else _chosen(choice)
         if name is None or name not in self._aliases:
             return choice
         return Raw(_encode({"type": "function", "function": {"name": self._alias(name)}}))
@@ -80,13 +86,13 @@ def aliases(names: Iterable[str]) -> dict[str, str]:
 
     The order of the names does not matter.
     """
-    given = sorted(set(names))
-    taken = {name for name in given if _fits(name)}
+    taken = set(names)
+    strange = [name for name in taken if not _fits(name)]
+    taken.difference_update(strange)
     found: dict[str, str] = {}
-    for name in given:
-        if name not in taken:
-            found[name] = next(alias for alias in _candidates(name) if alias not in taken)
-            taken.add(found[name])
+    for name in sorted(strange):
+        found[name] = next(alias for alias in _candidates(name) if alias not in taken)
+        taken.add(found[name])
     return found
 
 
@@ -97,19 +103,21 @@ def _candidates(name: str) -> Iterator[str]:
         yield f"{plain[: CHARS_MAX - 1 - chars]}_{digest[:chars]}"
 
 
-def _names(chat: ChatRequest) -> Iterator[str]:
-    yield from (tool.name for tool in chat.tools or ())
+def _names(chat: ChatRequest) -> list[str]:
+    found = [tool.name for tool in chat.tools] if chat.tools else []
     for message in chat.messages:
-        yield from (call.name for call in message.tool_calls)
+        if message.tool_calls:
+            found += [call.name for call in message.tool_calls]
         if message.role == "tool" and message.name:
-            yield message.name
-    if (chosen := _chosen(chat.tool_choice)) is not None:
-        yield chosen
+            found.append(message.name)
+    if chat.tool_choice is not None and (chosen := _chosen(chat.tool_choice)) is not None:
+        found.append(chosen)
+    return found
 
 
-def _chosen(choice: Raw | None) -> str | None:
+def _chosen(choice: Raw) -> str | None:
     """The one function that must be called, if the choice names one."""
-    value = None if choice is None else _decode(choice)
+    value = _decode(choice)
     function = value.get("function") if isinstance(value, dict) else None
     name = function.get("name") if isinstance(function, dict) else None
     return name if isinstance(name, str) else None

@@ -40,9 +40,9 @@ class Translator:
     ) -> None:
         self._decoder = decoder
         self._encoder = encoder
-        self._tap = tap
-        self._measure = measure
-        self._feed = self._whole if tap is not None and every_delta else Shortcut(decoder, encoder, self._whole).feed
+        self._whole = _Whole(decoder, encoder, tap, measure)
+        takes_all = tap is not None and every_delta
+        self._feed = self._whole.feed if takes_all else Shortcut(decoder, encoder, self._whole.feed).feed
 
     @property
     def done(self) -> bool:
@@ -71,18 +71,30 @@ class Translator:
         return (
             b""
             if self._encoder.done
-            else self._encode(self._decoder.close(cancelled=cancelled)) + self._encoder.close()
+            else self._whole.encode(self._decoder.close(cancelled=cancelled)) + self._encoder.close()
         )
 
     def fail(self, error: PeerError | StreamError, /) -> bytes:
         """The connection to the engine failed: return what was held, and the error frame."""
         event = error.event() if isinstance(error, PeerError) else error
-        return b"" if self._encoder.done else self._encode(self._decoder.fail(event)) + self._encoder.close()
+        return b"" if self._encoder.done else self._whole.encode(self._decoder.fail(event)) + self._encoder.close()
 
-    def _whole(self, data: bytes) -> bytes:
-        return self._encode(self._decoder.feed(data))
 
-    def _encode(self, events: list[Event]) -> bytes:
+class _Whole:
+    """The whole way, which the shortcut takes too: apart from both, so that neither refers to itself by it."""
+
+    def __init__(self, decoder: Decoder, encoder: Encoder, tap: Tap | None, measure: Measure | None) -> None:
+        self._decoder = decoder
+        self._encoder = encoder
+        self._tap = tap
+        self._measure = measure
+
+    def feed(self, data: bytes, /) -> bytes:
+        """Decode, and encode what comes of it."""
+        return self.encode(self._decoder.feed(data))
+
+    def encode(self, events: list[Event], /) -> bytes:
+        """Tell the tap, and encode."""
         if self._tap is not None and events:
             self._tap(events)
         if self._measure is not None and events:

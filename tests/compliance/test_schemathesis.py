@@ -30,7 +30,7 @@ def test_nothing_that_the_document_allows_or_forbids_is_a_server_error(tmp_path:
     with serving(create_app(config, upstreams={"demo": replay})) as url:
         asked = [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"),
-            *("--checks", "not_a_server_error,content_type_conformance"),
+            *("--checks", "not_a_server_error,content_type_conformance,response_schema_conformance"),
             *("--max-examples", str(EXAMPLES), "--mode", "all", "--phases", "examples,coverage,fuzzing"),
             *("--seed", "4283", "--generation-database", "none", "--request-timeout", "10", "--no-color"),
         ]

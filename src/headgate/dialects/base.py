@@ -124,13 +124,13 @@ class RecordDecoder:
 
     wanted = "a finish marker"
     record_end = b""
+    _closed = False
+    _bytes = 0
+    _fed = False  # parsed records come without their envelope, whose end marker is not missing then
 
     def __init__(self, reading: Reading) -> None:
         self.limits = reading.limits
         self.writer = BlockWriter(reading)
-        self._closed = False
-        self._bytes = 0
-        self._fed = False  # parsed records come without their envelope, whose end marker is not missing then
 
     @property
     def done(self) -> bool:
@@ -151,7 +151,8 @@ class RecordDecoder:
         Raises:
             UsageError: if called after `close()`.
         """
-        self._still_open()
+        if self._closed:
+            raise UsageError(_CLOSED)
         self._bytes += len(data)
         self._fed = True
         if not self.writer.done:
@@ -200,7 +201,7 @@ class RecordDecoder:
     def copy(self) -> RecordDecoder:
         """An independent decoder in the same state."""
         twin = self.__class__.__new__(self.__class__)
-        twin.__dict__.update(self.__dict__)
+        twin.__dict__ = self.__dict__.copy()
         twin.writer = self.writer.copy()
         return twin
 
@@ -254,4 +255,7 @@ class RecordDecoder:
 
     def _still_open(self) -> None:
         if self._closed:
-            raise UsageError("this decoder was closed; make a new one for each response")
+            raise UsageError(_CLOSED)
+
+
+_CLOSED = "this decoder was closed; make a new one for each response"

@@ -34,10 +34,14 @@ class _Forgetful(set[str]):
 
 
 class Blocks:
-    """Writes the blocks of one response's choices: the grammar's rules, whatever the order of the calls."""
+    """Writes the blocks of one response's choices: the grammar's rules, whatever the order of the calls.
+
+    A block is open only until the response is done, so that what goes into one need not ask for that.
+    """
+
+    done = False
 
     def __init__(self, reading: Reading) -> None:
-        self.done = False
         self._reading = reading
         self._events: list[Event] = []
         self._choices: dict[int, Choice] = {}
@@ -67,13 +71,15 @@ class Blocks:
         if choice.open_kind != "text":
             self._open(choice, "text", TextStart(choice.next_index, choice=choice.number))
         if choice.open_kind == "text":
-            self._emit(TextDelta(choice.open_index, text, choice.take_logprobs(), choice.number))
+            logprobs = choice.take_logprobs() if choice.logprobs else ()
+            self._events.append(TextDelta(choice.open_index, text, logprobs, choice.number))
 
     def _reasoning(self, choice: Choice, text: str) -> None:
         if choice.open_kind != "reasoning":
             self._open(choice, "reasoning", ReasoningStart(choice.next_index, choice=choice.number))
         if choice.open_kind == "reasoning":
-            self._emit(ReasoningDelta(choice.open_index, text, choice.take_logprobs(), choice.number))
+            logprobs = choice.take_logprobs() if choice.logprobs else ()
+            self._events.append(ReasoningDelta(choice.open_index, text, logprobs, choice.number))
 
     def _logprobs_alone(self, choice: Choice) -> None:
         # They belong to tokens that gave no text (a stop token, half a character): an empty delta of the
@@ -89,7 +95,7 @@ class Blocks:
         if self._has_room(choice):
             choice.open_kind, choice.open_index = kind, choice.next_index
             choice.next_index += 1
-            self._emit(start)
+            self._events.append(start)
 
     def _close_block(self, choice: Choice) -> None:
         if choice.open_kind:

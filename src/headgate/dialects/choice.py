@@ -60,27 +60,28 @@ class Call:
 class Choice:
     """One choice: its open blocks, what was counted, and the finish word that waits for the end."""
 
+    told: Splitter | None = None  # reads the reasoning that the engine told apart, while that goes on
+    next_index = 0
+    open_kind = ""
+    open_index = 0
+    whole_calls = 0
+    finish: str | None = None
+    stop_sequence: str | None = None
+
     def __init__(self, number: int, splitter: Splitter | None) -> None:
         self.number = number
         self.splitter = splitter
-        self.told: Splitter | None = None  # reads the reasoning that the engine told apart, while that goes on
         self.held: list[Span] = []
-        self.next_index = 0
-        self.open_kind = ""
-        self.open_index = 0
         self.calls: dict[object, Call] = {}
         self.call_ids: dict[str, int] = {}  # each id that was given out, and how many calls asked for it
-        self.whole_calls = 0
         self.logprobs: list[Logprob] = []
-        self.finish: str | None = None
-        self.stop_sequence: str | None = None
 
     def copy(self) -> Choice:
         """An independent choice in the same state."""
         twin = Choice.__new__(Choice)
-        twin.__dict__.update(self.__dict__)
-        twin.splitter = self.splitter.copy() if self.splitter else None
-        twin.told = self.told.copy() if self.told else None
+        twin.__dict__ = self.__dict__.copy()
+        twin.splitter = self.splitter and self.splitter.copy()
+        twin.told = self.told and self.told.copy()
         twin.calls = {key: call.copy() for key, call in self.calls.items()}
         twin.call_ids, twin.held = self.call_ids.copy(), self.held.copy()
         twin.logprobs = self.logprobs.copy()

@@ -12,7 +12,7 @@ import msgspec
 from headgate.dialects.base import Reading, RecordDecoder
 from headgate.dialects.peer_error import error_of
 from headgate.framing.ndjson import Records
-from headgate.framing.sse import Blocks
+from headgate.framing.sse import Block, Blocks
 from headgate.limits import Limits
 
 DONE = b"[DONE]"
@@ -21,39 +21,45 @@ DONE = b"[DONE]"
 _is_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _SPACE = b" \t\r\n"
 
-Framed = tuple[bytes | None, bytes | None]
-"""A record, and the value of an `error:` field; one of the two."""
-
 
 class Framing:
-    """Turns bytes into records. Never raises; `overflow` says that something passed its limit."""
+    """Turns bytes into blocks, each with a record or the value of an `error:` field.
+
+    Never raises; `overflow` says that something passed its limit.
+    """
+
+    overflow = False
+    _blocks: Blocks | None = None
+    _records: Records | None = None
+    _held_bytes = 0
+    _seen_line = False
 
     def __init__(self, limits: Limits) -> None:
-        self.overflow = False
         self._limits = limits
-        self._blocks: Blocks | None = None
-        self._records: Records | None = None
         self._held: list[bytes] = []
-        self._held_bytes = 0
 
-    def feed(self, data: bytes, /) -> list[Framed]:
-        """Return the records that `data` completes."""
-        if self._blocks is None and self._records is None:
+    def feed(self, data: bytes, /) -> list[Block]:
+        """Return the blocks that `data` completes."""
+        if self._blocks is not None:
+            blocks = self._blocks.feed(data)
+            self.overflow = self._blocks.overflow
+            return blocks
+        if self._records is None:
             return self._begin(data)
-        framed = self._framed(data)
-        self.overflow = self._over()
-        return framed
+        records = self._records.feed(data)
+        self.overflow = self._records.overflow
+        return [Block(data=record) for record in records]
 
-    def close(self) -> list[Framed]:
+    def close(self) -> list[Block]:
         """Return what the end of input left unfinished."""
         if self.overflow:
             return []
         if self._blocks is not None:
-            return [(block.data, block.error) for block in self._blocks.close()]
+            return self._blocks.close()
         if self._records is not None:
-            return [(record, None) for record in self._records.close()]
+            return [Block(data=record) for record in self._records.close()]
         whole = b"".join(self._held).strip(_SPACE)
-        return [(whole, None)] if whole else []
+        return [Block(data=whole)] if whole else []
 
     @property
     def is_event_stream(self) -> bool:
@@ -68,13 +74,15 @@ class Framing:
     def copy(self) -> Framing:
         """An independent reader in the same state."""
         twin = Framing.__new__(Framing)
-        twin.__dict__.update(self.__dict__)
-        twin._blocks = self._blocks.copy() if self._blocks else None
-        twin._records = self._records.copy() if self._records else None
+        twin.__dict__ = self.__dict__.copy()
+        if self._blocks is not None:
+            twin._blocks = self._blocks.copy()
+        elif self._records is not None:
+            twin._records = self._records.copy()
         twin._held = self._held.copy()
         return twin
 
-    def _begin(self, data: bytes) -> list[Framed]:
+    def _begin(self, data: bytes) -> list[Block]:
         if not self._held:
             data = data.lstrip(_SPACE)
         if not data:
@@ -84,7 +92,7 @@ class Framing:
             return self.feed(data)
         return self._begin_json(data)
 
-    def _begin_json(self, data: bytes) -> list[Framed]:
+    def _begin_json(self, data: bytes) -> list[Block]:
         first_line_ends = b"\n" in data
         self._held.append(data)
         self._held_bytes += len(data)
@@ -101,16 +109,6 @@ class Framing:
             self._held = [held]
         return []
 
-    _seen_line = False
-
-    def _framed(self, data: bytes) -> list[Framed]:
-        if self._blocks is not None:
-            return [(block.data, block.error) for block in self._blocks.feed(data)]
-        return [(record, None) for record in self._records.feed(data)] if self._records else []
-
-    def _over(self) -> bool:
-        return bool((self._blocks and self._blocks.overflow) or (self._records and self._records.overflow))
-
 
 def _parses(line: bytes) -> bool:
     try:
@@ -124,11 +122,11 @@ class EventStreamDecoder(RecordDecoder):
     """Decodes one response record by record; a dialect says what a record is (`_record`, `_can_read`)."""
 
     record_end = b"\n\n"
+    _whole = False  # what was read is one whole reply, and no stream
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
         self._framing = Framing(reading.limits)
-        self._whole = False  # what was read is one whole reply, and no stream
 
     def copy(self) -> EventStreamDecoder:
         """An independent decoder in the same state."""
@@ -142,30 +140,31 @@ class EventStreamDecoder(RecordDecoder):
         raise NotImplementedError
 
     def _feed(self, data: bytes) -> None:
-        for record, error in self._framing.feed(data):
-            self._take(record, error)
+        for block in self._framing.feed(data):
+            self._take(block)
         if self._framing.overflow:
             self._fail_overflow()
 
     def _close(self) -> None:
-        for record, error in self._framing.close():
-            if not self.writer.done and self._is_complete(record, error):
-                self._take(record, error)
+        for block in self._framing.close():
+            if not self.writer.done and self._is_complete(block):
+                self._take(block)
                 if not self._whole:
                     self.writer.repair("record_unterminated")
         self._end_of_input()
 
-    def _is_complete(self, record: bytes | None, error: bytes | None) -> bool:
-        return error is not None or record is None or record.strip() == DONE or self._can_read(record)
+    def _is_complete(self, block: Block) -> bool:
+        record = block.data
+        return block.error is not None or record is None or record.strip() == DONE or self._can_read(record)
 
-    def _take(self, record: bytes | None, error: bytes | None) -> None:
+    def _take(self, block: Block) -> None:
         if self.writer.done:
             return
-        if error is not None:
+        if block.error is not None:
             self.writer.repair("error_field")
-            self.writer.fail(error_of(error))
-        elif record is not None and record.strip():
-            self._record(record)
+            self.writer.fail(error_of(block.error))
+        elif block.data is not None and block.data.strip():
+            self._record(block.data)
 
     def _is_between(self) -> bool:
         return self._framing.between

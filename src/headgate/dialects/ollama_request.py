@@ -24,6 +24,7 @@ _decode = msgspec.json.Decoder().decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 _INNER = "options."
+_PLACES = {name: place for place, name in enumerate(RULES.rules)}
 _EFFORTS: dict[str, bool | str] = {
     "none": False,
     "minimal": "low",
@@ -146,9 +147,8 @@ def _translate(draft: _Draft) -> None:
 def _chosen(given: Mapping[str, Raw]) -> set[str]:
     """Of several names for the same option the one that counts: the table's first."""
     chosen: dict[str, str] = {}
-    for name, rule in RULES.rules.items():
-        if name in given:
-            chosen.setdefault(rule.to, name)
+    for name in sorted(given.keys() & _PLACES.keys(), key=_PLACES.__getitem__):
+        chosen.setdefault(RULES.rules[name].to, name)
     return set(chosen.values())
 
 

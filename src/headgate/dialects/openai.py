@@ -13,17 +13,18 @@ from msgspec import UNSET
 from headgate.dialects import openai_completion
 from headgate.dialects.base import Reading
 from headgate.dialects.event_stream import DONE, EventStreamDecoder
-from headgate.dialects.lenient import read, untyped
+from headgate.dialects.lenient import read, read_leniently, untyped
 from headgate.dialects.openai_choice import ChoiceReader
 from headgate.dialects.openai_request import request
-from headgate.dialects.openai_shapes import Choice, Chunk, Tokens, decode_chunk, prepare
+from headgate.dialects.openai_shapes import Chunk, Tokens, decode_chunk, prepare
 from headgate.dialects.openai_sniff import sniff
 from headgate.dialects.peer_error import error_of, holds_error
 from headgate.events import StreamError, Timings
 from headgate.messages import ChatRequest, HttpRequest
 
 _TEXT = "text_completion"
-_STREAMED = frozenset({"chat.completion.chunk", _TEXT, None})
+_CHUNK = "chat.completion.chunk"
+_STREAMED = frozenset({_CHUNK, _TEXT, None})
 
 
 class OpenAI:
@@ -55,14 +56,14 @@ class OpenAIDecoder(EventStreamDecoder):
     """Decodes one response."""
 
     wanted = "a finish_reason"
+    _identity: tuple[str | None, int | None, str | None] | None = None
+    _timings: Timings | None = None
+    _tokens: Tokens | None = None
+    _usage_chunks = 0
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
-        self._identity: tuple[str | None, int | None, str | None] | None = None
         self._choices: dict[int, ChoiceReader] = {}
-        self._timings: Timings | None = None
-        self._tokens: Tokens | None = None
-        self._usage_chunks = 0
 
     def copy(self) -> OpenAIDecoder:
         """An independent decoder in the same state."""
@@ -88,22 +89,23 @@ class OpenAIDecoder(EventStreamDecoder):
         if record.strip() == DONE:
             self._done()
             return
-        chunk, repairs = read(record, Chunk, decode_chunk, prepare)
+        try:
+            chunk: Chunk | None = decode_chunk(record)
+        except (ValueError, RecursionError):
+            chunk = self._read_leniently(record)
         if chunk is None:
             self._fail_json(record)
-            return
-        for code, detail in repairs.items():
-            self.writer.repair(code, detail)
-        if (chunk.error is not UNSET and bytes(chunk.error) != b"null") or self._is_flat_error(chunk, record):
+        elif (chunk.choices is None or chunk.error is not UNSET) and _is_error(chunk, record):
             self.writer.fail(error_of(record))
-            return
-        self._chunk(chunk)
+        else:
+            self._chunk(chunk)
 
-    def _is_flat_error(self, chunk: Chunk, record: bytes) -> bool:
-        if chunk.choices is not None or chunk.usage is not None or chunk.timings is not None:
-            return False
-        value = untyped(record, {})
-        return isinstance(value, dict) and holds_error(value)
+    def _read_leniently(self, record: bytes) -> Chunk | None:
+        chunk, repairs = read_leniently(record, Chunk, prepare)
+        if chunk is not None:
+            for code, detail in repairs.items():
+                self.writer.repair(code, detail)
+        return chunk
 
     def _done(self) -> None:
         self._settle()
@@ -119,9 +121,11 @@ class OpenAIDecoder(EventStreamDecoder):
             choice.settle(self.writer)
 
     def _chunk(self, chunk: Chunk) -> None:
-        self._identify(chunk)
+        if chunk.object != _CHUNK or (chunk.id, chunk.created, chunk.model) != self._identity:
+            self._identify(chunk)
         for choice in chunk.choices or ():
-            self._choice(chunk, choice)
+            reader = self._choices.get(choice.index or 0) or self._begin(chunk, choice.index or 0)
+            reader.take(self.writer, choice, whole=self._whole)
         if chunk.usage is not None or chunk.timings is not None:
             self._usage(chunk)
         elif chunk.choices is not None and not chunk.choices:
@@ -143,19 +147,16 @@ class OpenAIDecoder(EventStreamDecoder):
             # A whole text is called what its chunks are called. fixtures/dialects/openai/vllm.completions.echo.whole
             self._whole = all(choice.finish_reason for choice in chunk.choices or ())
 
-    def _choice(self, chunk: Chunk, choice: Choice) -> None:
-        number = choice.index or 0
-        reader = self._choices.get(number)
-        if reader is None:
-            self.writer.start(
-                number,
-                id=chunk.id or None,
-                model=chunk.model or None,
-                created_s=chunk.created,
-                vendor=chunk.system_fingerprint or None,
-            )
-            reader = self._choices[number] = ChoiceReader(number)
-        reader.take(self.writer, choice, whole=self._whole)
+    def _begin(self, chunk: Chunk, number: int) -> ChoiceReader:
+        self.writer.start(
+            number,
+            id=chunk.id or None,
+            model=chunk.model or None,
+            created_s=chunk.created,
+            vendor=chunk.system_fingerprint or None,
+        )
+        reader = self._choices[number] = ChoiceReader(number)
+        return reader
 
     def _usage(self, chunk: Chunk) -> None:
         self._timings = chunk.timings if chunk.timings not in (None, Timings()) else self._timings
@@ -170,6 +171,16 @@ class OpenAIDecoder(EventStreamDecoder):
         if self._tokens is not None or self._timings is not None:
             usage = (self._tokens or Tokens()).value(self._timings)
             self.writer.usage(usage, max(self._usage_chunks - 1, 0))
+
+
+def _is_error(chunk: Chunk, record: bytes) -> bool:
+    """Whether a record tells an error: in a field of its own, or alone, in one of the flat shapes."""
+    if chunk.error is not UNSET and bytes(chunk.error) != b"null":
+        return True
+    if chunk.choices is not None or chunk.usage is not None or chunk.timings is not None:
+        return False
+    value = untyped(record, {})
+    return isinstance(value, dict) and holds_error(value)
 
 
 def _ends_text(chunk: Chunk) -> bool:

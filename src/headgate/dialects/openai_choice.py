@@ -7,6 +7,8 @@ Spec: https://platform.openai.com/docs/api-reference/chat-streaming/streaming (c
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from msgspec import UNSET, Raw, UnsetType
 
 from headgate.dialects.calls import Calls
@@ -19,27 +21,40 @@ from headgate.events import Logprob
 _EXTRAS = ("annotations", "audio", "images", "reasoning_details")
 
 
+class _Told(NamedTuple):
+    """The log probabilities of a chunk's tokens: those of its text or thought, and those of its refusal."""
+
+    content: tuple[Logprob, ...] = ()
+    refusal: tuple[Logprob, ...] = ()
+
+
+_NOT_TOLD = _Told()
+
+
 class ChoiceReader:
     """Writes the events of one choice, by its number."""
 
+    _calls: Calls | None = None  # while there are any
+    _has_role = False
+    _blank = False  # its last finish reason was ""
+
     def __init__(self, number: int) -> None:
         self._number = number
-        self._calls = Calls(number)
-        self._has_role = False
-        self._blank = False  # its last finish reason was ""
 
     def copy(self) -> ChoiceReader:
         """An independent reader in the same state."""
-        twin = ChoiceReader(self._number)
-        twin._calls, twin._has_role, twin._blank = self._calls.copy(), self._has_role, self._blank
+        twin = ChoiceReader.__new__(ChoiceReader)
+        twin.__dict__ = self.__dict__.copy()
+        if self._calls is not None:
+            twin._calls = self._calls.copy()
         return twin
 
     def take(self, writer: BlockWriter, choice: Choice, *, whole: bool) -> None:
         """Write what a chunk says of the choice; `whole` says that the chunk is the whole reply."""
         number = self._number
-        logprobs = () if choice.logprobs is UNSET else self._logprobs(writer, bytes(choice.logprobs))
+        told = _NOT_TOLD if choice.logprobs is UNSET else self._logprobs(writer, bytes(choice.logprobs))
         delta = choice.delta or choice.message
-        said = self._delta(writer, delta, logprobs, whole=whole) if delta else self._text(writer, choice.text, logprobs)
+        said = self._delta(writer, delta, told, whole=whole) if delta else self._text(writer, choice.text, told.content)
         # Some engines write "" where others write null; only [DONE] makes an end of it.
         self._blank = choice.finish_reason == ""
         if self._blank:
@@ -51,7 +66,8 @@ class ChoiceReader:
 
     def settle(self, writer: BlockWriter) -> None:
         """The choice is over: write the calls whose names never came."""
-        self._calls.close(writer)
+        if self._calls is not None:
+            self._calls.close(writer)
 
     def finish_blank(self, writer: BlockWriter) -> None:
         """`[DONE]` follows: an empty finish reason was one."""
@@ -65,11 +81,14 @@ class ChoiceReader:
             writer.text(text or "", self._number, logprobs)
         return bool(text)
 
-    def _delta(self, writer: BlockWriter, delta: Delta, logprobs: tuple[Logprob, ...], *, whole: bool) -> bool:
+    def _delta(self, writer: BlockWriter, delta: Delta, told: _Told, *, whole: bool) -> bool:
         """Write what a delta says, in the order that engines generate it; whether it says anything."""
-        number = self._number
-        self._role(writer, delta)
-        reasoning = self._reasoning_of(writer, delta)
+        number, logprobs = self._number, told.content
+        if delta.role is not UNSET:
+            self._role(writer, delta.role)
+        reasoning = None
+        if not delta.reasoning_content is delta.reasoning is delta.thinking is UNSET:
+            reasoning = self._reasoning_of(writer, delta)
         if reasoning:
             writer.reasoning(reasoning, number, () if delta.content else logprobs)
         if delta.content:
@@ -78,19 +97,20 @@ class ChoiceReader:
             writer.text("", number, logprobs)
         if delta.content is None or delta.content == "":
             writer.repair("null_dropped" if delta.content is None else "empty_dropped", "content", number)
-        if delta.refusal:
-            writer.refusal(delta.refusal, number)
+        if delta.refusal or told.refusal:
+            writer.refusal(delta.refusal or "", number, told.refusal)
         if called := bool(delta.tool_calls or delta.function_call):
             self._tool_calls(writer, delta, whole=whole)
-        self._keep_extras(writer, delta)
+        if not delta.annotations is delta.audio is delta.images is delta.reasoning_details is UNSET:
+            self._keep_extras(writer, delta)
         return bool(reasoning or delta.content or delta.refusal or called)
 
-    def _role(self, writer: BlockWriter, delta: Delta) -> None:
-        if delta.role is None:
+    def _role(self, writer: BlockWriter, role: str | None) -> None:
+        if role is None:
             writer.repair("null_dropped", "role", self._number)
-        elif delta.role is not UNSET:
-            if self._has_role:
-                writer.repair("role_repeated", "", self._number)
+        elif self._has_role:
+            writer.repair("role_repeated", "", self._number)
+        else:
             self._has_role = True
 
     def _reasoning_of(self, writer: BlockWriter, delta: Delta) -> str | None:
@@ -105,14 +125,15 @@ class ChoiceReader:
         return None
 
     def _tool_calls(self, writer: BlockWriter, delta: Delta, *, whole: bool) -> None:
+        calls = self._calls = self._calls or Calls(self._number)
         for place, fragment in enumerate(delta.tool_calls or ()):
             function = fragment.function
             name, arguments = (function.name, function.arguments) if function else (None, None)
             # The calls of a whole message have no index: each is one of its own.
             index = place if whole and fragment.index is None else fragment.index
-            self._calls.fragment(writer, index, fragment.id, name, arguments)
+            calls.fragment(writer, index, fragment.id, name, arguments)
         if (legacy := delta.function_call) is not None:
-            self._calls.fragment(writer, None, None, legacy.name, legacy.arguments)
+            calls.fragment(writer, None, None, legacy.name, legacy.arguments)
 
     def _keep_extras(self, writer: BlockWriter, delta: Delta) -> None:
         for name in _EXTRAS:
@@ -120,20 +141,21 @@ class ChoiceReader:
             if value is not UNSET and bytes(value) not in {b"null", b"[]"}:
                 writer.keep(f"choices[].delta.{name}", bytes(value).decode("utf-8", "replace"), self._number)
 
-    def _logprobs(self, writer: BlockWriter, record: bytes) -> tuple[Logprob, ...]:
+    def _logprobs(self, writer: BlockWriter, record: bytes) -> _Told:
         if record == b"null":
-            return ()
+            return _NOT_TOLD
         logprobs, repairs = read(record, Logprobs, decode_logprobs)
         if logprobs is None:
-            return ()
+            return _NOT_TOLD
         for code, detail in repairs.items():
             writer.repair(code, f"logprobs.{detail}", self._number)
         if logprobs.tokens is not None:
-            return of_text(logprobs.tokens, logprobs.token_logprobs or (), logprobs.top_logprobs or ())
-        tokens = logprobs.content or ()
-        if any(not token.is_complete() for token in tokens) or logprobs.refusal is UNSET:
+            return _Told(of_text(logprobs.tokens, logprobs.token_logprobs or (), logprobs.top_logprobs or ()))
+        content, refusal = logprobs.content or (), logprobs.refusal or ()
+        are_complete = all(token.is_complete() for token in (*content, *refusal))
+        if not are_complete or UNSET in (logprobs.content, logprobs.refusal):
             writer.repair("logprobs_completed", "", self._number)
-        return tuple(token.value() for token in tokens)
+        return _Told(tuple(token.value() for token in content), tuple(token.value() for token in refusal))
 
 
 def _string(raw: Raw | UnsetType) -> str | None:

@@ -14,7 +14,7 @@ import msgspec
 
 from headgate.dialects.request_table import Rule, Rules, asks_for_nothing, unsaid
 from headgate.errors import RequestError
-from headgate.messages import ChatMessage, ChatRequest, HttpRequest, Part, Spelling, Tool
+from headgate.messages import ChatMessage, ChatRequest, HttpRequest, Spelling, Tool
 from headgate.spelling import CLOSING, OPENING
 from headgate.strict_json import pointer
 
@@ -97,7 +97,8 @@ RULES = Rules(
 
 def request(chat: ChatRequest) -> HttpRequest:
     """A streamed chat completion that asks for usage."""
-    messages = [_message(message, chat.history) for message in chat.messages]
+    history = chat.history
+    messages = [_message(message, history) for message in chat.messages]
     body: dict[str, Any] = {"model": chat.model, "messages": messages}
     if chat.tools is not None:
         body["tools"] = [_tool(tool) for tool in chat.tools]
@@ -106,7 +107,7 @@ def request(chat: ChatRequest) -> HttpRequest:
     if chat.choices > 1:
         body["n"] = chat.choices
     dropped = [*chat.dropped, *unsaid(chat.messages)]
-    if chat.history == "none" and any(message.reasoning for message in chat.messages):
+    if history == "none" and any(message.reasoning for message in chat.messages):
         dropped.append("messages[].reasoning_content")
     for name, value in chat.options.items():
         action = RULES[name].action
@@ -128,11 +129,14 @@ def _refuse(name: str, value: msgspec.Raw) -> None:
 
 
 def _message(message: ChatMessage, history: Spelling) -> dict[str, Any]:
-    entry: dict[str, Any] = {"role": message.role, "content": _content(message.content)}
+    content: Any = message.content
+    if isinstance(content, tuple):
+        content = [part.raw for part in content]
+    entry: dict[str, Any] = {"role": message.role, "content": content}
     if message.name is not None:
         entry["name"] = message.name
     if message.reasoning and history == "tags":
-        entry["content"] = _tagged(entry["content"], f"{OPENING}{message.reasoning}{CLOSING}")
+        entry["content"] = _tagged(content, f"{OPENING}{message.reasoning}{CLOSING}")
     elif message.reasoning and history != "none":
         entry[history] = message.reasoning
     if message.refusal:
@@ -142,10 +146,6 @@ def _message(message: ChatMessage, history: Spelling) -> dict[str, Any]:
     if message.tool_call_id is not None:
         entry["tool_call_id"] = message.tool_call_id
     return entry
-
-
-def _content(content: str | tuple[Part, ...] | None) -> Any:
-    return [part.raw for part in content] if isinstance(content, tuple) else content
 
 
 def _tagged(content: Any, thought: str) -> Any:

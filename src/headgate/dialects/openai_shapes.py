@@ -49,7 +49,7 @@ class Delta(Struct, gc=False):
 class Logprobs(Struct, gc=False):
     """`choices[].logprobs`; the last three are those of text completions, in lists that run beside each other."""
 
-    content: list[TokenLogprob] | None = None
+    content: list[TokenLogprob] | UnsetType | None = UNSET
     refusal: list[TokenLogprob] | UnsetType | None = UNSET
     tokens: list[str] | None = None
     token_logprobs: list[float | None] | None = None

@@ -41,21 +41,19 @@ DROP = Rule("drop")
 _NOTHING = frozenset({b"null", b"false", b"{}", b"[]", b'""'})
 
 
-class Rules:
-    """A dialect's table. A name that ends in `*` stands for every name that begins so.
+class Rules(dict[str, Rule]):
+    """A dialect's table: what becomes of a field. A name that ends in `*` stands for every name that begins so.
 
     Names with `[]` tell of what is inside of messages and tools: they document what the code does, and no field of a
     client's is looked up among them.
     """
 
     def __init__(self, rules: Mapping[str, Rule]) -> None:
+        super().__init__({name: rule for name, rule in rules.items() if "[]" not in name})
         self.rules = dict(rules)
-        self._fields = {name: rule for name, rule in self.rules.items() if "[]" not in name}
-        self._families = [(name[:-1], rule) for name, rule in self._fields.items() if name.endswith("*")]
+        self._families = [(name[:-1], rule) for name, rule in self.items() if name.endswith("*")]
 
-    def __getitem__(self, field: str) -> Rule:
-        if (rule := self._fields.get(field)) is not None:
-            return rule
+    def __missing__(self, field: str) -> Rule:
         return next((rule for prefix, rule in self._families if field.startswith(prefix)), DROP)
 
 
@@ -69,11 +67,13 @@ def unsaid(messages: Iterable[ChatMessage]) -> list[str]:
 
     The names are those of Anthropic's API, the only one in which a client can say this.
     """
-    known = tuple(messages)
-    thoughts = [part for message in known for part in message.signed]
-    names = {
-        "signature": any(part.signature and not part.redacted for part in thoughts),
-        "data": any(part.redacted for part in thoughts),
-        "is_error": any(message.is_error for message in known),
-    }
-    return [f"messages[].content[].{name}" for name, is_said in names.items() if is_said]
+    signature = data = is_error = False
+    for message in messages:
+        is_error = is_error or message.is_error
+        for part in message.signed:
+            data = data or part.redacted
+            signature = signature or (bool(part.signature) and not part.redacted)
+    if not (signature or data or is_error):
+        return []
+    said = (("signature", signature), ("data", data), ("is_error", is_error))
+    return [f"messages[].content[].{name}" for name, is_said in said if is_said]

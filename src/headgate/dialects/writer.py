@@ -35,15 +35,16 @@ if TYPE_CHECKING:
 class BlockWriter(Rescue):
     """Writes one response's events. `take()` returns what has been written since the last time."""
 
+    _failing = False
+
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
-        self._failing = False
         self._usage: dict[int, Usage] = {}
 
     def copy(self) -> BlockWriter:
         """An independent writer in the same state, with nothing to take."""
         twin = BlockWriter.__new__(BlockWriter)
-        twin.__dict__.update(self.__dict__)
+        twin.__dict__ = self.__dict__.copy()
         twin._events = []
         twin._choices = {number: choice.copy() for number, choice in self._choices.items()}
         twin._usage, twin._told = self._usage.copy(), self._told.copy()
@@ -52,7 +53,10 @@ class BlockWriter(Rescue):
     @property
     def finished(self) -> bool:
         """Whether at least one choice began and each has its finish reason."""
-        return bool(self._choices) and all(choice.finish is not None for choice in self._choices.values())
+        for choice in self._choices.values():
+            if choice.finish is None:
+                return False
+        return bool(self._choices)
 
     @property
     def started(self) -> bool:
@@ -108,16 +112,16 @@ class BlockWriter(Rescue):
         else:
             self._spans(choice, choice.told.feed(text), told=True)
 
-    def refusal(self, text: str, number: int = 0) -> None:
-        """Text with which the model declines."""
+    def refusal(self, text: str, number: int = 0, logprobs: tuple[Logprob, ...] = ()) -> None:
+        """Text with which the model declines; it holds no markup. Empty text only brings its log probabilities."""
         choice = self._choice(number)
-        if choice is None or not text:
+        if choice is None or not (text or logprobs):
             return
         self._interrupt(choice)
         if choice.open_kind != "refusal":
             self._open(choice, "refusal", TextStart(choice.next_index, refusal=True, choice=choice.number))
         if choice.open_kind == "refusal":
-            self._emit(TextDelta(choice.open_index, text, (), choice.number))
+            self._emit(TextDelta(choice.open_index, text, logprobs, choice.number))
 
     def call_start(self, key: object, name: str, call_id: str | None, number: int = 0) -> None:
         """A tool call begins; `key` is the decoder's own handle for it."""
@@ -224,15 +228,17 @@ class BlockWriter(Rescue):
     def _choice(self, number: int) -> Choice | None:
         if self.done:
             return None
-        if number not in self._choices:
+        choice = self._choices.get(number)
+        if choice is None:
             self.start(number)
-        return self._choices.get(number)
+            choice = self._choices.get(number)
+        return choice
 
     def _close_blocks(self, choice: Choice, *, cut: bool = False) -> None:
         if choice.told is not None:
             self._spans(choice, choice.told.interrupt() if cut else choice.told.close(), told=True)
-        if choice.splitter is not None:
-            self._spans(choice, choice.splitter.interrupt() if cut else choice.splitter.close(), cut=cut)
+        if choice.splitter is not None and (held := choice.splitter.interrupt() if cut else choice.splitter.close()):
+            self._spans(choice, held, cut=cut)
         if choice.logprobs and not self.done:
             if choice.open_kind not in {"text", "reasoning"}:
                 self._open(choice, "text", TextStart(choice.next_index, choice=choice.number))

@@ -15,30 +15,34 @@ class Lines:
     the lines before it have been returned, and nothing more comes.
     """
 
+    overflow = False
+    _after_cr = False
+    _held_bytes = 0
+
     def __init__(self, *, line_bytes_max: int, carriage_returns: bool) -> None:
-        self.overflow = False
         self._max = line_bytes_max
         self._carriage_returns = carriage_returns
-        self._after_cr = False
         self._held: list[bytes] = []
-        self._held_bytes = 0
 
     def feed(self, data: bytes, /) -> list[bytes]:
         """Return the lines that end in `data`, without their line ends."""
         if self.overflow or not data:
             return []
-        if self._carriage_returns:
+        if self._carriage_returns and (self._after_cr or b"\r" in data):
             data = self._unify(data)
+        longest = self._held_bytes + len(data)  # no line has more
         lines = data.split(b"\n")
         tail = lines.pop()
         if lines and self._held:
             lines[0] = b"".join((*self._held, lines[0]))
             self._held, self._held_bytes = [], 0
-        for number, line in enumerate(lines):
-            if len(line) > self._max:
-                self.overflow = True
-                return lines[:number]
-        self._hold(tail)
+        if longest > self._max:
+            for number, line in enumerate(lines):
+                if len(line) > self._max:
+                    self.overflow = True
+                    return lines[:number]
+        if tail:
+            self._hold(tail)
         return lines
 
     def rest(self) -> bytes:
@@ -54,9 +58,9 @@ class Lines:
 
     def copy(self) -> Lines:
         """An independent splitter in the same state."""
-        twin = Lines(line_bytes_max=self._max, carriage_returns=self._carriage_returns)
-        twin.overflow, twin._after_cr = self.overflow, self._after_cr
-        twin._held, twin._held_bytes = self._held.copy(), self._held_bytes
+        twin = Lines.__new__(Lines)
+        twin.__dict__ = self.__dict__.copy()
+        twin._held = self._held.copy()
         return twin
 
     def _unify(self, data: bytes) -> bytes:
@@ -66,12 +70,9 @@ class Lines:
             self._after_cr = False
         if data:
             self._after_cr = data.endswith(b"\r")
-        if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        return data
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _hold(self, tail: bytes) -> None:
-        if tail:
-            self._held.append(tail)
-            self._held_bytes += len(tail)
-            self.overflow = self._held_bytes > self._max
+        self._held.append(tail)
+        self._held_bytes += len(tail)
+        self.overflow = self._held_bytes > self._max

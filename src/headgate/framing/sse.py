@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from headgate.framing.lines import Lines
 from headgate.limits import DEFAULTS, Limits
 
 _BOM = b"\xef\xbb\xbf"
 
 
-class Block(NamedTuple):
+class Block(Struct, frozen=True, gc=False):
     """One block of fields. `data` is None where the block had no data line."""
 
-    event: bytes
-    data: bytes | None
-    error: bytes | None
+    event: bytes = b""
+    data: bytes | None = None
+    error: bytes | None = None
 
 
 class Event(NamedTuple):
@@ -35,18 +37,19 @@ class Event(NamedTuple):
 class Blocks:
     """Turns bytes into blocks. Never raises; `overflow` says that a line or an event passed its limit."""
 
+    overflow = False
+    last_id = b""
+    retry_ms: int | None = None
+    _head = b""
+    _started = False
+    _event = b""
+    _size = 0
+    _error: bytes | None = None
+
     def __init__(self, limits: Limits = DEFAULTS) -> None:
-        self.overflow = False
-        self.last_id = b""
-        self.retry_ms: int | None = None
         self._lines = Lines(line_bytes_max=limits.line_bytes_max, carriage_returns=True)
         self._max = limits.event_bytes_max
-        self._head = b""
-        self._started = False
-        self._event = b""
         self._data: list[bytes] = []
-        self._size = 0
-        self._error: bytes | None = None
 
     def feed(self, data: bytes, /) -> list[Block]:
         """Return the blocks that a blank line in `data` ends; those without data or error are dropped."""
@@ -77,7 +80,7 @@ class Blocks:
     def copy(self) -> Blocks:
         """An independent reader in the same state."""
         twin = Blocks.__new__(Blocks)
-        twin.__dict__.update(self.__dict__)
+        twin.__dict__ = self.__dict__.copy()
         twin._lines = self._lines.copy()
         twin._data = self._data.copy()
         return twin
@@ -92,7 +95,9 @@ class Blocks:
     def _gather(self, lines: list[bytes]) -> list[Block]:
         blocks: list[Block] = []
         for line in lines:
-            if line:
+            if line.startswith(b"data: "):
+                self._more(line[6:])  # as nearly every line begins
+            elif line:
                 self._field(line)
             elif not self.overflow:
                 self._dispatch(blocks)
@@ -105,10 +110,7 @@ class Blocks:
         value = value.removeprefix(b" ")
         match name:
             case b"data":
-                self._size += len(value) + bool(self._data)
-                self._data.append(value)
-                if self._size > self._max:
-                    self.overflow = True
+                self._more(value)
             case b"event":
                 self._event = value
             case b"error":
@@ -121,13 +123,16 @@ class Blocks:
             case _:
                 pass  # a comment (no name before the colon), or a field that the standard says to ignore
 
+    def _more(self, data: bytes) -> None:
+        self._size += len(data) + bool(self._data)
+        self._data.append(data)
+        if self._size > self._max:
+            self.overflow = True
+
     def _dispatch(self, blocks: list[Block]) -> None:
         if self._data or self._error is not None:
             data = b"\n".join(self._data) if self._data else None
             blocks.append(Block(self._event, data, self._error))
-        self._reset()
-
-    def _reset(self) -> None:
         self._event, self._error = b"", None
         self._data, self._size = [], 0
 

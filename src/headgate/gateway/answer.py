@@ -64,23 +64,21 @@ class Answer:
 
     def write(self, out: bytes, /) -> None:
         """Give more of the reply, and its head with the first of it."""
-        if self._lane.started:
-            self._lane.write(out)
-            self._entry.bytes_out += len(out)
-        else:
-            self._start(200, self._plan.headers(out))
-            self._give(out)
+        self._count(out)
+        self._lane.write(out)
 
-    def finish(self) -> None:
-        """What was written is the whole reply."""
+    def finish(self, last: bytes) -> None:
+        """With this the reply is whole."""
+        self._count(last)
         self.settle(Outcome.OK)
-        self._lane.end(clean=True)
+        self._lane.end(last, clean=True)
 
-    def broke(self) -> None:
-        """What was written ends with the failure that the engine's stream told, or that its encoder found."""
+    def broke(self, last: bytes) -> None:
+        """This is the last, and tells the failure that the engine's stream told, or that its encoder found."""
         error = self._plan.watch.error
+        self._count(last)
         self.settle(Outcome.UPSTREAM_FAILED, error.code if error else "tool_call_incomplete")
-        self._lane.end(clean=False)
+        self._lane.end(last, clean=False)
 
     def fail(self, outcome: Outcome, error: PeerError, frame: Frame, more: Headers) -> None:
         """End with a failure: a status with `more` headers if that is still possible, else a frame."""
@@ -90,9 +88,9 @@ class Answer:
         else:
             status, out = self._plan.surface.error(error)
             self._start(status, [*json_headers(out), *more])
-        self._give(out)
+        self._entry.wrote(len(out))
         self.settle(outcome, error.code)
-        self._lane.end(clean=not begun)
+        self._lane.end(out, clean=not begun)
 
     def cut(self) -> None:
         """Break the connection: not even the failure can be told."""
@@ -123,6 +121,8 @@ class Answer:
         told = (b"x-headgate-overhead-us", overhead)
         self._lane.start(status, [*headers, *self._plan.identity(), told, *self._entry.headers])
 
-    def _give(self, out: bytes) -> None:
-        self._lane.write(out)
+    def _count(self, out: bytes) -> None:
+        """Note what is about to be written, and give the head if it is the first of it."""
+        if not self._lane.started:
+            self._start(200, self._plan.headers(out))
         self._entry.wrote(len(out))

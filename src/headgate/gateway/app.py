@@ -1,8 +1,8 @@
 """The ASGI app: who comes in, and what answers them.
 
 Strategy: the door decides on a request's head before anything else is done for it, and the policy is asked once about
-the route's action. An exchange begins in the task that the host made for the request, and that task then only carries
-bytes to the client.
+the route's action. An exchange begins in the task that a host made for the request, which then only carries bytes to
+the client. Our own server makes no task where it can do without (`repeating.py`), and calls `admit`, `begin`, `answer`.
 Spec: https://asgi.readthedocs.io/en/latest/specs/main.html
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,29 +20,29 @@ from headgate.errors import PeerError, RequestError
 from headgate.gateway import door, journal
 from headgate.gateway.asgi import (
     ClientGoneError,
-    Headers,
     Receive,
     Scope,
     Send,
-    headers_of,
-    path_of,
     read_body,
     respond_empty,
     with_headers,
 )
-from headgate.gateway.direct import DirectLane, opener
+from headgate.gateway.direct import Account, Connection, DirectLane, opener
 from headgate.gateway.engines import Engine, engines
+from headgate.gateway.entrance import Admitted, admit, admitted_to_exchange, head_of, hints, page
 from headgate.gateway.exchange import Exchange
 from headgate.gateway.fault import internal
-from headgate.gateway.fleet import Fleet
+from headgate.gateway.fleet import Chosen, Fleet
 from headgate.gateway.lane import AsgiLane, Lane
 from headgate.gateway.operations.answering import answer
 from headgate.gateway.operations.base import Asked, Operation, model_named
+from headgate.gateway.operations.table import operations
 from headgate.gateway.plan import plan
 from headgate.gateway.policy import Entry, MemoryPolicy, Policy, turned_away
-from headgate.gateway.routes import Route, Routes
+from headgate.gateway.routes import Routes
 from headgate.gateway.running import Running
 from headgate.gateway.ticker import Ticker
+from headgate.gateway.turn import Arrival
 from headgate.gateway.visit import Visit, refuse, shutting_down
 from headgate.limits import DEFAULTS, Limits
 from headgate.messages import ChatRequest
@@ -115,7 +115,7 @@ class Gateway:
         self._policy = MemoryPolicy() if policy is None else policy
         self._default = surface("chat")
         self._draining = self._stopped = False
-        self._routes = Routes(tuple(surfaces().values()) if served is None else served, self._default)
+        self._routes = Routes(tuple(surfaces().values()) if served is None else served, self._default, operations())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -169,53 +169,38 @@ class Gateway:
     # Paths.
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path, method, headers = path_of(scope), scope["method"], scope["headers"]
-        route, rest = self._routes.find(path)
-        told = headers_of(scope)
-        spoken = self._routes.spoken(path, route, told)
-        direct, cors = opener(scope, send), Headers()
+        head = head_of(scope, self._routes)
+        direct = opener(scope, send)
         try:
-            self._door.check_host(headers)
-            origin = self._door.origin(headers)
+            origin = page(head, self._door)
             if origin is not None:
-                cors = door.cors_headers(origin)
-                send = with_headers(send, cors)
-            if origin is not None and door.is_preflight(method, headers):
-                request_id = journal.request_id(told.get("x-request-id"))
-                allowed = door.preflight_headers(route.methods if route else (), headers)
+                send = with_headers(send, door.cors_headers(origin))
+            if origin is not None and door.is_preflight(head.method, head.pairs):
+                request_id = journal.request_id(head.headers.get("x-request-id"))
+                allowed = door.preflight_headers(head.route.methods if head.route else (), head.pairs)
                 await respond_empty(send, [*allowed, (b"x-request-id", request_id.encode())])
                 return
-            principal = self._door.admit(method, path, headers, origin)
-            route = self._routed(route, method, spoken)
+            admitted = admit(head, origin, self._door, self._routes)
         except RequestError as error:
-            request_id = journal.request_id(told.get("x-request-id"))
+            request_id = journal.request_id(head.headers.get("x-request-id"))
             turned_away(error, request_id)
-            await refuse(scope, send, spoken, error, _hints(error, route, request_id))
+            await refuse(scope, send, head.surface, error, hints(error, head.route, request_id))
             return
-        entry = Entry(self._policy, route.action, principal, told.get("x-request-id"))
-        visit = Visit(scope, told, receive, send, spoken, entry, rest, principal, direct, cors)
-        await (self._exchange(visit) if route.operation is None else self._operation(visit, route.operation))
+        visit = Visit(scope, receive, send, admitted, self._entry(admitted), direct)
+        operation = admitted.route.operation
+        await (self._exchange(visit) if operation is None else self._operation(visit, operation))
 
-    def _routed(self, route: Route | None, method: str, spoken: Surface) -> Route:
-        """The route, if it answers this method.
-
-        Raises:
-            RequestError: `not_found` or `method_not_allowed`.
-        """
-        if route is None:
-            raise RequestError("not_found", f"expected a path of {', '.join(self._routes.paths_of(spoken))}.")
-        if method not in route.methods:
-            allowed = ", ".join(route.methods)
-            raise RequestError("method_not_allowed", f"expected the method {allowed} here, got {method}.")
-        return route
+    def _entry(self, admitted: Admitted) -> Entry:
+        given_id = admitted.head.headers.get("x-request-id")
+        return Entry(self._policy, admitted.route.action, admitted.principal, given_id)
 
     async def _operation(self, visit: Visit, operation: Operation) -> None:
         asked = Asked(
             self._fleet,
             visit.entry,
-            visit.headers,
-            rest=visit.rest,
-            principal=visit.principal,
+            visit.admitted.head.headers,
+            rest=visit.admitted.head.rest,
+            principal=visit.admitted.principal,
             draining=self._draining,
         )
         await answer(visit, operation, asked, self._running, self.limits.body_bytes_max)
@@ -223,9 +208,14 @@ class Gateway:
     # Replies that models make.
 
     async def _exchange(self, visit: Visit) -> None:
+        if self._draining:
+            await visit.turn_away(shutting_down())
+            return
         lane = self._lane(visit)
         try:
-            exchange = await self._begin(visit, lane)
+            body = await read_body(visit.scope, visit.receive, self.limits.body_bytes_max)
+            chat = self._read(visit.admitted, visit.entry, body)
+            exchange = self._open(visit.admitted, visit.entry, lane, chat, await self._fleet.choose(chat.model))
         except ClientGoneError:
             visit.entry.gone()
         except asyncio.CancelledError:
@@ -241,42 +231,69 @@ class Gateway:
 
     def _lane(self, visit: Visit) -> AsgiLane | DirectLane:
         if visit.direct is not None:
-            return visit.direct(self.limits, self._ticker, visit.cors)
+            return visit.direct(self.limits, self._ticker, visit.admitted.cors)
         return AsgiLane(visit.scope, visit.receive, visit.send, self.limits, self._ticker)
 
-    async def _begin(self, visit: Visit, lane: Lane) -> Exchange:
-        if self._draining:
-            raise shutting_down()
-        served, entry, fleet = visit.surface, visit.entry, self._fleet
-        body = await read_body(visit.scope, visit.receive, self.limits.body_bytes_max)
+    def _read(self, admitted: Admitted, entry: Entry, body: bytes) -> ChatRequest:
+        """Read what is asked, and ask the policy."""
         entry.bytes_in = len(body)
-        reasoning = self._door.reasoning(visit.principal)
-        chat = _named(served.parse(path_of(visit.scope), visit.headers, body), fleet.config)
-        chat = chat if chat.reasoning else msgspec.structs.replace(chat, reasoning=reasoning)
+        head, config = admitted.head, self._fleet.config
+        chat = head.surface.parse(head.path, head.headers, body)
+        model = model_named(chat.model, config)  # which can be shown
+        reasoning = chat.reasoning or self._door.reasoning(admitted.principal)
+        if model != chat.model or reasoning != chat.reasoning:
+            chat = msgspec.structs.replace(chat, model=model, reasoning=reasoning)
         # A policy is asked about what an alias stands for: another name must not open another door.
-        entry.authorise(fleet.config.aliases.get(chat.model, chat.model))
-        engine, model = await fleet.choose(chat.model)
+        entry.authorise(config.aliases.get(chat.model, chat.model))
+        return chat
+
+    def _open(self, admitted: Admitted, entry: Entry, lane: Lane, chat: ChatRequest, chosen: Chosen) -> Exchange:
+        """Ask the engine."""
         if self._stopped:
             raise shutting_down()
+        engine, model = chosen
         entry.upstream = engine.name
-        also = fleet.models.names_of(engine.name, model)
-        prepared = plan(served, engine, chat, model, engine.limits, also=also)
+        also = self._fleet.models.names_of(engine.name, model)
+        prepared = plan(admitted.head.surface, engine, chat, model, engine.limits, also=also)
         exchange = Exchange(prepared, lane, engine.limits, self._ticker, entry=entry, running=self._running)
         exchange.open()
         return exchange
 
+    # What our own server calls where it makes no task: `_http` and `_exchange` in plain calls.
 
-def _named(chat: ChatRequest, config: Config) -> ChatRequest:
-    """The request with a model's name, which can be shown."""
-    name = model_named(chat.model, config)
-    return chat if name == chat.model else msgspec.structs.replace(chat, model=name)
+    def admit(self, scope: Scope) -> Admitted | None:
+        """Decide on a head; None if it has to be answered the long way, as what is no exchange or is not let in."""
+        return admitted_to_exchange(scope, self._door, self._routes)
 
+    def begin(self, admitted: Admitted, connection: Connection, turn: Account) -> Arrival | None:
+        """Begin with a request whose head is there; None if that must be decided anew, or nothing new begins."""
+        if admitted.door is not self._door or self._draining:
+            return None
+        lane = DirectLane(connection, turn, self.limits, self._ticker, admitted.cors)
+        return Arrival(admitted, self._entry(admitted), turn, lane)
 
-def _hints(error: RequestError, route: Route | None, request_id: str) -> Headers:
-    """The headers that a refusal carries: some statuses demand one."""
-    headers: Headers = [(b"x-request-id", request_id.encode())]
-    if error.code == "method_not_allowed" and route is not None:
-        headers.append((b"allow", ", ".join(route.methods).encode()))
-    elif error.code == "unauthorized":
-        headers.append((b"www-authenticate", b"Bearer"))
-    return headers
+    def answer(self, arrival: Arrival, body: bytes) -> Coroutine[Any, Any, None] | None:
+        """Answer a request that is whole; what is returned is still to be done, if the engines must be asked first."""
+        try:
+            chat = self._read(arrival.admitted, arrival.entry, body)
+            chosen = self._fleet.chosen(chat.model)
+            if chosen is None:
+                return self._answer_later(arrival, chat)
+            exchange = self._open(arrival.admitted, arrival.entry, arrival.lane, chat, chosen)
+        except Exception as error:
+            arrival.turn_away(error)
+        else:
+            arrival.lane.begin(exchange)
+        return None
+
+    async def _answer_later(self, arrival: Arrival, chat: ChatRequest) -> None:
+        try:
+            chosen = await self._fleet.choose(chat.model)
+            exchange = self._open(arrival.admitted, arrival.entry, arrival.lane, chat, chosen)
+        except asyncio.CancelledError:
+            arrival.gone()
+            raise
+        except Exception as error:
+            arrival.turn_away(error)
+        else:
+            arrival.lane.begin(exchange)

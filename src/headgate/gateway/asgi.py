@@ -47,9 +47,9 @@ async def read_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
         RequestError: `body_too_large`, as soon as that is known.
         ClientGoneError: if the client closes before the end.
     """
-    length = next((value for name, value in scope["headers"] if name.lower() == b"content-length"), b"")
-    if length.isdigit() and int(length) > bytes_max:
-        raise _too_large(bytes_max)
+    for name, value in scope["headers"]:
+        if name.lower() == b"content-length" and value.isdigit() and int(value) > bytes_max:
+            raise _too_large(bytes_max)
     pieces: list[bytes] = []
     size, more = 0, True
     while more:

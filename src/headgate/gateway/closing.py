@@ -21,7 +21,7 @@ _LOOKS = 4
 """How often within `limits.write_stall_s` a client is looked at."""
 
 
-class _Way:
+class Way:
     """A cycle's way to its transport: closing goes through the protocol, and a write costs what it did."""
 
     __slots__ = ("close", "is_closing", "write")
@@ -44,22 +44,57 @@ class Closing(HttpToolsProtocol):
         self._looking: asyncio.TimerHandle | None = None
         self._waiting_bytes = 0
         self._taken_s = 0.0
+        self._idle_since_s = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way, so that the connection is only kept for a request that may come."""
+        return not self.is_due
 
     @property
     def is_due(self) -> bool:
         """Whether a request waits for its reply, or for the rest of it."""
         return bool(self._cycles) and not self.cycle.response_complete
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """A client is there."""
+        super().connection_made(transport)
+        self._way = Way(transport, self.close)
+
     def on_headers_complete(self) -> None:
         """Begin to answer: from now on there is something to end."""
         super().on_headers_complete()
-        self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
-        self.cycle.transport = _Way(self.transport, self.close)  # type: ignore[assignment]  # all that a cycle uses
-        self._watch_client()
+        self.cycle.transport = self._way  # type: ignore[assignment]  # all that a cycle uses
+        self._expect_reply(self.cycle)
+
+    def on_response_complete(self) -> None:
+        """Begin with the next request that waits, or keep the connection for one; as uvicorn's, but for the timer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            return
+        self._idle_since_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._keep_for(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that was kept long enough. One timer serves many requests: they only say when it began."""
+        self.timeout_keep_alive_task = None
+        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
+        if not self.is_idle:
+            return  # its reply begins the time anew
+        if left_s > 0:
+            self._keep_for(left_s)
+        else:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is there any more. uvicorn tells only the newest request; the one that is answered may be older."""
-        for alarm in (self._lingering, self._looking):
+        for alarm in (self._lingering, self._looking, self.timeout_keep_alive_task):
             if alarm is not None:
                 alarm.cancel()
         for cycle in self._cycles:
@@ -89,6 +124,15 @@ class Closing(HttpToolsProtocol):
             self._lingering = self.loop.call_later(self.limits.linger_s, self._drop)
         else:
             self.transport.abort()
+
+    def _keep_for(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _expect_reply(self, cycle: RequestResponseCycle) -> None:
+        """A reply is due from now on."""
+        self._cycles = [*(one for one in self._cycles if not one.response_complete), cycle]
+        if self._looking is None:
+            self._watch_client()
 
     # The watch: one timer per connection, from a request until nothing waits for its client.
 

@@ -13,7 +13,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from headgate.gateway.asgi import Headers, Scope, Send
 from headgate.gateway.lane import EXTENSION, Source
@@ -24,6 +25,22 @@ _are_fields = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9a-z]++: [^\x00-\x08\x0a-\x1f\
 _LAST_CHUNK = b"0\r\n\r\n"
 
 Opener = Callable[[Limits, Ticker, Headers], "DirectLane"]
+
+
+class Event(Protocol):
+    """What may be waited for."""
+
+    def set(self) -> None:
+        """It has come."""
+        ...
+
+
+class Closable(Protocol):
+    """A way to the client."""
+
+    def close(self) -> None:
+        """Close it after what was written."""
+        ...
 
 
 class Connection(Protocol):
@@ -43,20 +60,48 @@ def opener(scope: Scope, send: Send) -> Opener | None:
     return offered["lane"] if offered.get("send") == send else None
 
 
+class Account(Protocol):
+    """The server's account of one request."""
+
+    default_headers: Headers
+    disconnected: bool
+    keep_alive: bool
+    response_complete: bool
+    response_started: bool
+
+    @property
+    def message_event(self) -> Event:
+        """What a task waits for, if there is one."""
+        ...
+
+    @property
+    def flow(self) -> FlowControl:
+        """Whether the connection is read."""
+        ...
+
+    @property
+    def on_response(self) -> Callable[..., None]:
+        """Called once the reply is whole."""
+        ...
+
+    @property
+    def transport(self) -> Closable:
+        """What is closed where the connection is not kept."""
+        ...
+
+
 class DirectLane:
     """A `Lane` over a connection.
 
     Args:
         connection: the client's.
-        cycle: uvicorn's account of the request.
+        cycle: the server's account of the request.
         limits: `write_bytes_mark` and `write_stall_s`.
         ticker: watches for the latter.
         more: headers of every reply.
     """
 
-    def __init__(
-        self, connection: Connection, cycle: RequestResponseCycle, limits: Limits, ticker: Ticker, more: Headers
-    ) -> None:
+    def __init__(self, connection: Connection, cycle: Account, limits: Limits, ticker: Ticker, more: Headers) -> None:
         self.started = False
         self._connection = connection
         self._transport = connection.transport
@@ -67,9 +112,8 @@ class DirectLane:
         self._head = b""
         self._is_chunked = False
         self._paused = self._over = False
-        loop = asyncio.get_running_loop()
-        self._now_s = loop.time
-        self._done = loop.create_future()
+        self._source: Source | None = None
+        self._done: asyncio.Future[None] | None = None  # where a task waits for the end
         self._waiting_bytes = 0
         self._taken_s = 0.0
 
@@ -96,16 +140,17 @@ class DirectLane:
             data, self._head = self._head + data, b""
         self._transport.write(data)
 
-    def end(self, *, clean: bool) -> None:
-        """The body is over."""
+    def end(self, last: bytes = b"", /, *, clean: bool) -> None:
+        """The body is over after this; it leaves in one write."""
         if self._over:
             return
         self._over = True
         cycle = self._cycle
         cycle.keep_alive = cycle.keep_alive and clean
-        rest = self._head + (_LAST_CHUNK if self._is_chunked else b"")
-        if rest:
-            self._transport.write(rest)
+        if self._is_chunked:
+            last = b"%x\r\n%b\r\n%b" % (len(last), last, _LAST_CHUNK) if last else _LAST_CHUNK
+        if self._head or last:
+            self._transport.write(self._head + last)
         self._release()
         cycle.response_complete = True
         cycle.message_event.set()
@@ -123,33 +168,46 @@ class DirectLane:
         """More than `limits.write_bytes_mark` bytes wait for the client."""
         if not self._over:
             self._paused = True
-            self._waiting_bytes, self._taken_s = self._transport.get_write_buffer_size(), self._now_s()
-            self._source.pause()
+            self._waiting_bytes = self._transport.get_write_buffer_size()
+            self._taken_s = asyncio.get_running_loop().time()
+            self._ticker.add(self, self._limits.write_stall_s)
+            if self._source is not None:
+                self._source.pause()
 
     def resumed(self) -> None:
         """Little waits any more."""
         if self._paused and not self._over:
             self._paused = False
-            self._source.resume()
+            self._ticker.discard(self)
+            if self._source is not None:
+                self._source.resume()
 
     def lost(self) -> None:
         """Nobody is there any more."""
         self._leave()
 
-    # The app calls this, the ticker the next.
+    # The app calls one of these, the ticker the next.
 
-    async def run(self, source: Source) -> None:
-        """Wait until the reply is whole or its client is gone. When cancelled, the source hears `gone`."""
+    def begin(self, source: Source) -> None:
+        """Carry what the source writes, from now on. Of a reply that is over already, this is nothing."""
+        if self._over:
+            return
         self._source = source
         self._connection.lane = self
+        if self._cycle.disconnected:
+            self._leave()
+
+    async def run(self, source: Source) -> None:
+        """Begin, and wait until the reply is whole or its client is gone. When cancelled, the source hears `gone`."""
+        self.begin(source)
+        if self._over:
+            return
         self._transport.set_write_buffer_limits(high=self._limits.write_bytes_mark)
         self._cycle.flow.resume_reading()  # to hear of the client's end
-        self._ticker.add(self, self._limits.write_stall_s)
+        self._done = asyncio.get_running_loop().create_future()
         try:
-            if not self._cycle.disconnected:
-                await self._done
+            await self._done
         finally:
-            self._ticker.discard(self)
             self._leave()
 
     def tick(self, now_s: float, /) -> None:
@@ -163,13 +221,19 @@ class DirectLane:
     def _leave(self) -> None:
         if not self._over:
             self._over = True
-            self._release()
-            self._source.gone()
+            source = self._release()
+            if source is not None:
+                source.gone()
 
-    def _release(self) -> None:
+    def _release(self) -> Source | None:
+        """Let go of all that refers to this, so that nothing is left to the garbage collector."""
         self._connection.lane = None
-        if not self._done.done():
+        source, self._source = self._source, None
+        if self._paused:
+            self._ticker.discard(self)
+        if self._done is not None and not self._done.done():
             self._done.set_result(None)
+        return source
 
 
 def _head(status: int, fields: Headers) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from headgate.dialects.base import Dialect
 from headgate.errors import UpstreamError
@@ -25,6 +26,7 @@ _is_wait = re.compile(
 ).fullmatch
 _NO_STREAM = ("text/html", "text/xml", "application/xhtml", "application/xml", "application/pdf", "multipart/")
 _NO_TEXT = ("image/", "audio/", "video/", "font/")
+_NO_REPLY = _NO_STREAM + _NO_TEXT
 """What no engine calls a chat model's reply. Everything else is read for what it holds, not for its label."""
 
 
@@ -37,12 +39,12 @@ def no_reply(name: str, status: int, headers: Pairs, expected: str) -> UpstreamE
         headers: the reply's, names in lower case.
         expected: what was wanted, such as `a stream`.
     """
-    kind, coding = _header(headers, "content-type"), _header(headers, "content-encoding")
+    kind, coding = _header(headers, "content-type").lower(), _header(headers, "content-encoding").lower()
     if coding and coding != "identity":
         got = f"content-encoding {journal.safe(coding[:20])}. See its proxy."
         sentence = f"expected an uncompressed reply from {name}, which was asked for it so, got {got}"
         return UpstreamError("upstream_protocol", sentence)
-    if status < 300 and kind.startswith(_NO_STREAM + _NO_TEXT):
+    if status < 300 and kind.startswith(_NO_REPLY):
         got = journal.safe(kind.partition(";")[0][:40])
         sentence = f"expected {expected} from {name}, got {got}. Correct its URL, or see the proxy before it."
         return UpstreamError("upstream_protocol", sentence)
@@ -70,18 +72,21 @@ def failure(name: str, error: StreamError) -> UpstreamError:
 
 def wait(status: int, headers: Pairs) -> Headers:
     """The engine's `Retry-After`, where it means something: a number of seconds or a date, for who may come again."""
-    value = _header(headers, "retry-after", lower=False) if status in _TRY_LATER else ""
+    value = _header(headers, "retry-after") if status in _TRY_LATER else ""
     return [(b"retry-after", value.encode())] if _is_wait(value) else []
 
 
-def identity(name: str, model: str) -> Headers:
+@lru_cache(maxsize=256)
+def identity(name: str, model: str) -> tuple[tuple[bytes, bytes], ...]:
     """The headers that say who answers."""
-    return [
+    return (
         (b"x-headgate-upstream", journal.safe(name).encode()),
         (b"x-headgate-model", journal.safe(model).encode()),
-    ]
+    )
 
 
-def _header(headers: Pairs, wanted: str, *, lower: bool = True) -> str:
-    value = next((value for name, value in headers if name == wanted), "").strip()
-    return value.lower() if lower else value
+def _header(headers: Pairs, wanted: str) -> str:
+    for name, value in headers:
+        if name == wanted:
+            return value.strip()
+    return ""

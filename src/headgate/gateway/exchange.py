@@ -93,9 +93,7 @@ class Exchange:
         self._plan.stopwatch.start(time.perf_counter())
         self._call = self._plan.upstream.open(self._plan.request, self)
         self._answer.rest()
-        limits = self._limits
-        waits_s = (limits.keepalive_s, limits.after_finish_s, limits.first_byte_s, limits.total_s)
-        self._ticker.add(self, min(wait_s for wait_s in waits_s if wait_s is not None))
+        self._ticker.add(self, self._limits.soonest_s)
         self._running.add(self)
 
     # The upstream calls these.
@@ -117,12 +115,12 @@ class Exchange:
             if self._flows:
                 self._heard = self._heard or not self._translator.finished
                 out = self._feed(data)
-                if out:
+                if self._encoder.done:
+                    self._finish(out)
+                elif out:
                     self._told = True
                     self._write(out)
                     self._entry.bytes_out += len(out)
-                if self._encoder.done:
-                    self._finish()
             elif self.stage is _RELAYING:
                 self._relay(data)
             elif self.stage is Stage.REFUSED:
@@ -245,19 +243,19 @@ class Exchange:
         if watch.error is not None and not self._answer.begun and not (self._streamed and watch.begun):
             self._fail(self._plan.failure(watch.error))
             return
-        if out:
+        if self._translator.done:
+            self._finish(out)
+        elif out:
             self._told = True
             self._answer.write(out)
-        if self._translator.done:
-            self._finish()
 
-    def _finish(self) -> None:
-        """The client's terminal is written."""
+    def _finish(self, out: bytes) -> None:
+        """Write the client's terminal."""
         if self._translator.failed:
-            self._answer.broke()
+            self._answer.broke(out)
             self._leave_engine()
             return
-        self._answer.finish()
+        self._answer.finish(out)
         self._running.discard(self)
         self.stage, self._flows = Stage.DRAINING, False
         if self._paused:
@@ -292,8 +290,9 @@ class Exchange:
         self.stage, self._flows = Stage.OVER, False
         self._ticker.discard(self)
         self._running.discard(self)
-        if self._call is not None:
-            self._call.abort()
+        call, self._call = self._call, None
+        if call is not None:
+            call.abort()
 
     def _conclude(self) -> None:
         """Nothing more will come from the engine, or is waited for."""

@@ -79,6 +79,13 @@ class Fleet:
             if engine.process is not None:
                 engine.process.start()
 
+    def chosen(self, model: str) -> Chosen | None:
+        """Who answers, as far as that is known without asking anybody."""
+        try:
+            return self._choose(model)
+        except RequestError:
+            return None
+
     async def choose(self, model: str) -> Chosen:
         """Choose who answers; if nobody is known to serve the model, the engines are asked for their models first.
 

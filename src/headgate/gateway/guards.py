@@ -49,7 +49,6 @@ class Guarded(Closing):
         self._wire_bytes = 0
         self._body_bytes = 0
         self._fields = 0
-        self._field_bytes = 0
         self._keeps = True  # the connection, after the reply to the newest request
         self._refusal: PeerError | None = None
         self._address = ""
@@ -78,7 +77,6 @@ class Guarded(Closing):
         """Read on, within the limits."""
         if self._stage is Stage.OVER:
             return
-        self._unset_keepalive_if_required()
         if self._stage is Stage.IDLE:
             self._enter(Stage.HEAD)
         self._wire_bytes += len(data)
@@ -113,28 +111,28 @@ class Guarded(Closing):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head; those after a chunked body are dropped, since nothing here knows any."""
         self._fields += 1
-        self._field_bytes += len(name) + len(value) + 4
         if self._fields > self.limits.request_headers_max:
             most = f"{self.limits.request_headers_max} (limits.request_headers_max)"
             raise self._refused("invalid_request", f"expected at most {most} header fields, got more.", 431)
         if self._stage is Stage.HEAD:
-            super().on_header(name, value)
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Check the head before anything is started for it."""
-        if len(self.url) + self._field_bytes > self.limits.request_head_bytes_max:
+        if len(self.url) + heads.size(self.headers) > self.limits.request_head_bytes_max:
             raise self._too_long()
         version = self.parser.get_http_version()  # pyright: ignore[reportOptionalMemberAccess] - it is calling us
         fault = heads.fault(version, self.url, self.headers)
         if fault:
             raise self._refused("invalid_request", fault)
+        self.expect_100_continue = heads.waits(self.headers)
         super().on_headers_complete()
         if version == "1.0":
             _without_chunks(self.cycle)
         # A reply that begins before its request is whole is the connection's last, and says so.
         self._keeps, self.cycle.keep_alive = self.cycle.keep_alive, False
         self._enter(Stage.BODY)
-        self._fields = self._field_bytes = 0
+        self._fields = 0
 
     def on_body(self, body: bytes) -> None:
         """More of the body."""
@@ -150,11 +148,10 @@ class Guarded(Closing):
 
     # The server and the cycles call these.
 
-    def on_response_complete(self) -> None:
-        """Begin with the next request, if the connection serves another."""
-        super().on_response_complete()
-        if self._stage is Stage.OVER:
-            self._unset_keepalive_if_required()
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being read or answered."""
+        return self._stage is Stage.IDLE and not self.is_due
 
     def close(self) -> None:
         """Close after a reply; who still sends lingers, as long as the rest of it is not worth reading."""
@@ -188,19 +185,18 @@ class Guarded(Closing):
         most = f"{self.limits.request_head_bytes_max:,} bytes (limits.request_head_bytes_max)"
         return self._refused("invalid_request", f"expected a request head of at most {most}, got more.", 431)
 
-    # Deadlines. One timer per connection, and none at all for a request that comes in one piece.
+    # Deadlines. One timer per connection, which is left to run out where nothing is late; and none at all for a
+    # request that comes in one piece.
 
     def _enter(self, stage: Stage) -> None:
         self._stage = stage
         self._since_s = self.loop.time()
         self._wire_bytes = self._body_bytes = 0
         if stage is Stage.HEAD:
-            self._fields = self._field_bytes = 0
+            self._fields = 0
 
     def _watch(self) -> None:
-        if self._stage is Stage.IDLE:
-            self._disarm()
-        elif self._stage is not Stage.OVER:
+        if self._stage is Stage.HEAD or self._stage is Stage.BODY:
             deadline_s = self._deadline_s()
             if self._alarm is None or deadline_s < self._alarm_s:
                 self._disarm()
@@ -219,6 +215,8 @@ class Guarded(Closing):
 
     def _late(self) -> None:
         self._alarm = None
+        if self._stage is Stage.IDLE:
+            return
         if self._is_held_up():
             self._since_s = self.loop.time()  # it is we who let it wait
         if self.loop.time() < self._deadline_s():

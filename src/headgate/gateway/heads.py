@@ -21,9 +21,16 @@ _VERSIONS = frozenset({"1.0", "1.1"})
 
 def fault(version: str, url: bytes, headers: list[tuple[bytes, bytes]]) -> str:
     """What is wrong with a head that llhttp took; "" if nothing is. Names of headers are in lower case."""
-    codings = [value for name, value in headers if name == b"transfer-encoding"]
-    lengths = [value for name, value in headers if name == b"content-length"]
-    hosts = [value for name, value in headers if name == b"host"]
+    codings: list[bytes] = []
+    lengths: list[bytes] = []
+    hosts: list[bytes] = []
+    for name, value in headers:
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"content-length":
+            lengths.append(value)
+        elif name == b"transfer-encoding":
+            codings.append(value)
     if version not in _VERSIONS:
         return "expected HTTP/1.1 or HTTP/1.0, got another version."
     if not url.startswith(b"/"):
@@ -35,6 +42,19 @@ def fault(version: str, url: bytes, headers: list[tuple[bytes, bytes]]) -> str:
     if len(lengths) > 1 or not all(length.strip().isdigit() for length in lengths):
         return "expected at most one content-length, a number."
     return ""
+
+
+def size(headers: list[tuple[bytes, bytes]]) -> int:
+    """How many bytes header fields take."""
+    taken = 4 * len(headers)  # `: ` and the line's end
+    for name, value in headers:
+        taken += len(name) + len(value)
+    return taken
+
+
+def waits(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a client wants to be told before it sends its body."""
+    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
 
 
 def malformed(error: httptools.HttpParserError) -> RequestError:

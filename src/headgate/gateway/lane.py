@@ -45,8 +45,8 @@ class Lane(Protocol):
     def write(self, data: bytes, /) -> None:
         """Give more of the body."""
 
-    def end(self, *, clean: bool) -> None:
-        """The body is over. Unless it is `clean`, the connection does not serve another request."""
+    def end(self, last: bytes = b"", /, *, clean: bool) -> None:
+        """The body is over after `last`. Unless it is `clean`, the connection does not serve another request."""
 
     def cut(self) -> None:
         """Break the connection: the body cannot be ended, and its client must not take it for whole."""
@@ -101,8 +101,10 @@ class AsgiLane:
             self._paused = True
             self._source.pause()
 
-    def end(self, *, clean: bool) -> None:
-        """The body is over."""
+    def end(self, last: bytes = b"", /, *, clean: bool) -> None:
+        """The body is over after this."""
+        if last:
+            self.write(last)
         self._ended, self._clean = True, clean
         self._wake.set()
 

@@ -20,6 +20,7 @@ from headgate.routing import not_found
 
 _FRESH_S = 5.0
 """How long an answer counts as new: a client that lists models at every turn costs an engine one look in this time."""
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 class Listed(NamedTuple):
@@ -45,6 +46,8 @@ class Models:
         self._limits = limits
         self._aliases = aliases or {}
         self._reported: dict[str, tuple[Model, ...]] = {}
+        self._known: dict[str, list[str]] = {}
+        self._names: dict[tuple[str, str], frozenset[str]] = {}
         self._alive: set[str] = set()
         self._looked_s = float("-inf")
         self._lock = asyncio.Lock()
@@ -52,15 +55,11 @@ class Models:
     @property
     def known(self) -> Mapping[str, Sequence[str]]:
         """Every name that each engine answers to, as far as it has been asked."""
-        return {
-            name: [alias for model in models for alias in (model.id, *model.aliases)]
-            for name, models in self._reported.items()
-        }
+        return self._known
 
     def names_of(self, engine_name: str, model: str) -> frozenset[str]:
         """Every name that an engine has for a model that it reported; none if it reported no such model."""
-        named = ({one.id, *one.aliases} for one in self._reported.get(engine_name, ()))
-        return frozenset(name for names in named if model in names for name in names)
+        return self._names.get((engine_name, model), _NO_NAMES)
 
     @property
     def alive(self) -> frozenset[str]:
@@ -80,6 +79,8 @@ class Models:
         upstreams = {engine.name: engine.upstream for engine in before._engines}
         stay = {engine.name for engine in self._engines if upstreams.get(engine.name) is engine.upstream}
         self._reported = {name: models for name, models in before._reported.items() if name in stay}
+        for name in self._reported:
+            self._index(name)
 
     async def listing(self) -> list[Listed]:
         """All models: each id once; a later engine's twin has its prefix; aliases come last."""
@@ -133,4 +134,15 @@ class Models:
         except (UpstreamError, TimeoutError, ValueError, RecursionError):
             return  # dead, or no such list; its configured models remain
         self._reported[engine.name] = models
+        self._index(engine.name)
         self._alive.add(engine.name)
+
+    def _index(self, engine_name: str) -> None:
+        """Note the names of what an engine reported, which every request asks for."""
+        named = [(model.id, *model.aliases) for model in self._reported[engine_name]]
+        self._known = {**self._known, engine_name: [name for names in named for name in names]}
+        self._names = {key: names for key, names in self._names.items() if key[0] != engine_name}
+        for names in named:
+            for name in names:
+                key = engine_name, name
+                self._names[key] = self._names.get(key, _NO_NAMES).union(names)

@@ -1,32 +1,35 @@
 """The gateway's surfaces and operations -> its OpenAPI 3.1 document, `GET /openapi.json`.
 
-Strategy: the shapes that requests are read with are the shapes that are published, so that the two cannot differ. A
-surface whose shapes are not listed here takes any JSON object, as far as this document tells.
+Strategy: each surface and each operation brings the shape that its requests are read with, so that what is published
+and what is read cannot differ; one without a shape takes any JSON object, as far as this document tells. The APIs have
+words in common (each has a `Message`), so that a shape's name here begins with that of its API.
 Spec: https://spec.openapis.org/oas/v3.1.0
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from headgate._version import __version__
 from headgate.errors import CODES
-from headgate.gateway.operations.base import Operation
+from headgate.gateway.operations.base import JSON, Operation
 from headgate.surfaces.base import Surface
-from headgate.surfaces.chat_shapes import Body
-from headgate.surfaces.completions_shapes import CompletionBody
 
-_SHAPES: Mapping[str, type[msgspec.Struct]] = {"chat": Body, "completions": CompletionBody}
-_OPENAI = frozenset(_SHAPES)
+_OPENAI = frozenset({"chat", "completions"})
 """Surfaces whose errors have OpenAI's form."""
-_REFERENCE = "#/components/schemas/{name}"
+_OWN = "headgate"
+_Shape = type[msgspec.Struct]
 # Any, below: an OpenAPI document is whatever its specification says.
-_OBJECT: dict[str, Any] = {"type": "object"}
-_JSON_OBJECT: dict[str, Any] = {"application/json": {"schema": _OBJECT}}
+_Schema = dict[str, Any]
+_OBJECT: _Schema = {"type": "object"}
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+}
 _inside = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -46,70 +49,95 @@ class ErrorBody(msgspec.Struct):
 
 
 def document(served: Sequence[Surface], operations: Sequence[Operation]) -> bytes:
-    """Write the document of a gateway with these surfaces and operations."""
-    shapes = [*_SHAPES.values(), *(one.shape for one in operations if one.shape is not None), ErrorBody]
-    _, components = msgspec.json.schema_components(list(dict.fromkeys(shapes)), ref_template=_REFERENCE)
-    paths = {path: {"post": _reply(one, path)} for one in served for path in one.paths}
-    paths |= {one.path: _methods(one) for one in operations}
-    schemes = {
-        "bearer": {"type": "http", "scheme": "bearer"},
-        "header": {"type": "apiKey", "in": "header", "name": "x-api-key"},
-    }
+    """Write the document of a gateway with these surfaces and operations; of two at one path a surface answers."""
+    schemas = _Schemas(served, operations)
+    paths = {one.path: _methods(one, schemas) for one in operations}
+    paths |= {path: {"post": _reply(one, path, schemas)} for one in served for path in one.paths}
     whole = {
         "openapi": "3.1.0",
         "info": {"title": "Headgate", "version": __version__, "description": "Keys are only needed if configured."},
         "paths": paths,
-        "components": {"schemas": components, "securitySchemes": schemes},
+        "components": {"schemas": schemas.components, "securitySchemes": _SCHEMES},
         "security": [{}, {"bearer": []}, {"header": []}],
     }
     return msgspec.json.encode(whole)
 
 
-def _reply(served: Surface, path: str) -> dict[str, Any]:
-    content = {**_JSON_OBJECT, served.media_type: {"schema": {"type": "string"}}}
+class _Schemas:
+    """The schemas of all shapes, each API's under its own name."""
+
+    def __init__(self, served: Sequence[Surface], operations: Sequence[Operation]) -> None:
+        self.components: dict[str, _Schema] = {}
+        self._known: dict[tuple[str, _Shape], _Schema] = {}
+        shapes: dict[str, list[_Shape | None]] = {_OWN: [ErrorBody]}
+        for one in served:
+            shapes.setdefault(one.name, []).append(one.shape)
+        for operation in operations:
+            shapes.setdefault(operation.surface, []).extend((operation.shape, operation.answers))
+        for api, listed in shapes.items():
+            self._add(api, list(dict.fromkeys(shape for shape in listed if shape is not None)))
+
+    def of(self, api: str, shape: _Shape | None) -> _Schema:
+        """What refers to a shape of an API; any object where it has none."""
+        return _OBJECT if shape is None else self._known[api, shape]
+
+    def error(self, api: str) -> _Schema:
+        """What refers to an API's errors, as far as they are described."""
+        return self.of(_OWN, ErrorBody if api in _OPENAI else None)
+
+    def _add(self, api: str, shapes: Sequence[_Shape]) -> None:
+        prefix = _inside.sub("_", api)
+        references, components = msgspec.json.schema_components(
+            shapes, ref_template=f"#/components/schemas/{prefix}.{{name}}"
+        )
+        self._known |= {(api, shape): reference for shape, reference in zip(shapes, references, strict=True)}
+        self.components |= {f"{prefix}.{name}": schema for name, schema in components.items()}
+
+
+def _reply(served: Surface, path: str, schemas: _Schemas) -> dict[str, Any]:
+    # OpenAPI 3.1 has no word for a stream's records; a schema here would be that of all of it, or of each of them.
+    content = {**_json(_OBJECT), served.media_type: {}}
     return {
         "operationId": _id(served.name, path),
-        "requestBody": _request(_SHAPES.get(served.name)),
+        "requestBody": {"required": True, "content": _json(schemas.of(served.name, served.shape))},
         "responses": {
             "200": {"description": "The reply, or its stream.", "content": content},
-            **_refusals(served.name),
+            **_refusals(schemas.error(served.name)),
         },
     }
 
 
-def _methods(operation: Operation) -> dict[str, Any]:
+def _methods(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     """What each method answers; HEAD where there is GET needs no words."""
     told = [method for method in operation.methods if method != "HEAD" or "GET" not in operation.methods]
-    return {method.lower(): _operation(operation, method) for method in told}
+    return {method.lower(): _operation(operation, method, schemas) for method in told}
 
 
-def _operation(operation: Operation, method: str) -> dict[str, Any]:
-    schema = _OBJECT if operation.content_type == "application/json" else {"type": "string"}
-    answer = {"description": operation.summary, "content": {operation.content_type: {"schema": schema}}}
+def _operation(operation: Operation, method: str, schemas: _Schemas) -> dict[str, Any]:
+    told = schemas.of(operation.surface, operation.answers) if operation.content_type == JSON else {"type": "string"}
+    answer = {"description": operation.summary, "content": {operation.content_type: {"schema": told}}}
     written: dict[str, Any] = {
         "operationId": _id(method.lower(), operation.path),
         "summary": operation.summary,
-        "responses": {"200": answer, **_refusals(operation.surface)},
+        "responses": {"200": answer, **_refusals(schemas.error(operation.surface))},
     }
     if operation.asks:
-        written["requestBody"] = _request(operation.shape)
+        written["requestBody"] = {"required": True, "content": _json(schemas.of(operation.surface, operation.shape))}
     if operation.prefix is not None:
         name = operation.path.removeprefix(operation.prefix).strip("{}")
         written["parameters"] = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}}]
     if operation.action == "ready":
-        written["responses"]["503"] = {"description": "No engine answers.", "content": _JSON_OBJECT}
+        written["responses"]["503"] = {"description": "No engine answers.", "content": _json(_OBJECT)}
     return written
 
 
-def _request(shape: type[msgspec.Struct] | None) -> dict[str, Any]:
-    schema = _OBJECT if shape is None else {"$ref": _REFERENCE.format(name=shape.__name__)}
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
-
-
-def _refusals(surface: str) -> dict[str, Any]:
-    schema = {"$ref": _REFERENCE.format(name=ErrorBody.__name__)} if surface in _OPENAI else _OBJECT
+def _refusals(schema: _Schema) -> dict[str, Any]:
     sentence = f"A refusal or a failure. Its code is one of {', '.join(CODES)}, where this API's errors have codes."
-    return {"default": {"description": sentence, "content": {"application/json": {"schema": schema}}}}
+    return {"default": {"description": sentence, "content": _json(schema)}}
+
+
+def _json(schema: _Schema) -> dict[str, Any]:
+    return {JSON: {"schema": schema}}
 
 
 def _id(name: str, path: str) -> str:

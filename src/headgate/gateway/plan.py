@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
@@ -25,7 +24,7 @@ from headgate.limits import Limits
 from headgate.messages import ChatRequest, HttpRequest
 from headgate.naming import is_other_model
 from headgate.spelling import first_of, untagged
-from headgate.stopwatch import Stopwatch
+from headgate.stopwatch import Measure, Stopwatch
 from headgate.surfaces.base import Encoder, Surface, Writing
 from headgate.tool_names import ToolNames
 from headgate.translator import Translator
@@ -47,13 +46,14 @@ class Watch:
     `repairs` counts each kind.
     """
 
+    heard = False
+    begun = False
+    model: str | None = None
+    error: StreamError | None = None
+    usage: Usage | None = None
+
     def __init__(self) -> None:
-        self.heard = False
-        self.begun = False
-        self.model: str | None = None
-        self.error: StreamError | None = None
-        self.usage: Usage | None = None
-        self.repairs: Counter[str] = Counter()
+        self.repairs: dict[str, int] = {}
 
     def __call__(self, events: Sequence[Event], /) -> None:
         """Note what matters; most events are deltas, of which nothing does."""
@@ -72,7 +72,7 @@ class Watch:
             case Usage():
                 self.usage = event
             case Repair():
-                self.repairs[event.code] += 1
+                self.repairs[event.code] = self.repairs.get(event.code, 0) + 1
             case _:
                 pass
 
@@ -81,8 +81,7 @@ class Plan(NamedTuple):
     """One exchange, before it begins.
 
     `model` is what the engine calls the model, and `also` are other names it has for it; `streamed` says that the
-    client wants a stream, which `keepalive` keeps waiting. The stopwatch is to be started when the engine is asked, by
-    `time.perf_counter()`.
+    client wants a stream. The stopwatch is to be started when the engine is asked, by `time.perf_counter()`.
     """
 
     upstream: Upstream
@@ -95,29 +94,36 @@ class Plan(NamedTuple):
     watch: Watch
     stopwatch: Stopwatch
     streamed: bool
+    writing: Writing
     also: Collection[str] = ()
-    keepalive: bytes = b""
+
+    @property
+    def keepalive(self) -> bytes:
+        """What keeps the client waiting; few have to, so it is made when it is sent."""
+        return self.surface.keepalive(self.writing)
 
     @property
     def answered_model(self) -> str | None:
         """The model that the engine says it is, if that is another one than it was asked for."""
         answered = self.watch.model
-        return answered if is_other_model(self.model, answered, self.also) else None
+        if answered == self.model or not is_other_model(self.model, answered, self.also):
+            return None
+        return answered
 
     def headers(self, body: bytes) -> Headers:
         """The headers of the reply whose first bytes, or only bytes, are `body`."""
         kind = (b"content-type", self.surface.media_type.encode())
         head = [kind, (b"cache-control", b"no-cache")] if self.streamed else json_headers(body)
         # nginx and its kin would gather a stream before they pass it on.
-        return [*head, (b"x-accel-buffering", b"no"), *dropped_headers(self.request.dropped)]
+        head.append((b"x-accel-buffering", b"no"))
+        return [*head, *dropped_headers(self.request.dropped)] if self.request.dropped else head
 
-    def identity(self) -> Headers:
+    def identity(self) -> Sequence[tuple[bytes, bytes]]:
         """The headers that say who answers, as far as that is known."""
-        headers = engine_errors.identity(self.upstream.name, self.model)
-        answered = self.answered_model
-        if answered is not None:
-            headers.append((b"x-headgate-answered-model", journal.safe(answered).encode()))
-        return headers
+        headers, answered = engine_errors.identity(self.upstream.name, self.model), self.answered_model
+        if answered is None:
+            return headers
+        return (*headers, (b"x-headgate-answered-model", journal.safe(answered).encode()))
 
     def no_reply(self, status: int, headers: Sequence[tuple[str, str]]) -> UpstreamError | None:
         """The failure that the head of a reply means, if what follows cannot be read for a reply or an error."""
@@ -149,11 +155,11 @@ def plan(
     engine = able_to_complete(able_to_load(engine, chat), chat)
     reasoning = first_of(chat.reasoning, engine.config.reasoning)
     names = ToolNames(chat)
-    asked = _for_engine(engine, names.to_engine(chat))
+    asked = _for_engine(engine, names.to_engine(chat), model)
     if reasoning == "tags" and surface.name == _SPELLED:
         asked = msgspec.structs.replace(asked, messages=untagged(asked.messages))
-    request = engine.dialect.request(msgspec.structs.replace(asked, model=model))
-    watch = Watch()
+    request = engine.dialect.request(asked)
+    watch, stopwatch = Watch(), Stopwatch()
     reading = Reading(
         ids=new_id,
         limits=limits,
@@ -171,13 +177,12 @@ def plan(
         reasoning=reasoning,
     )
     encoder: Encoder = surface.encoder(writing) if chat.stream else WholeEncoder(surface, writing)
-    stopwatch = Stopwatch()
     translator = Translator(
         engine.dialect.decoder(reading),
         encoder,
         watch,
         every_delta=not chat.stream,  # a whole reply is gathered of every one
-        measure=lambda events: stopwatch.note(names.to_client(events), time.perf_counter()),
+        measure=_measure(stopwatch, names),
     )
     return Plan(
         engine.upstream,
@@ -190,22 +195,27 @@ def plan(
         watch,
         stopwatch,
         chat.stream,
+        writing,
         also,
-        surface.keepalive(writing),
     )
 
 
-def _for_engine(engine: Engine, chat: ChatRequest) -> ChatRequest:
-    """The request, with what only the engine's configuration knows."""
-    options, history = _options(engine, chat), engine.config.history_reasoning
-    known = msgspec.structs.replace(chat, options=options, history=history)
-    return call_ids.to_engine(known, engine.config.call_ids)
+def _measure(stopwatch: Stopwatch, names: ToolNames) -> Measure:
+    if names.differ:
+        return lambda events: stopwatch.note(names.to_client(events), time.perf_counter())
+    return lambda events: stopwatch.note(events, time.perf_counter())
 
 
-def _options(engine: Engine, chat: ChatRequest) -> dict[str, msgspec.Raw]:
-    # llama.cpp looks whether its client has gone when it has something to say to it, and otherwise reads a prompt, of
-    # minutes perhaps, to its end.
-    return {**_PROGRESS, **chat.options} if engine.config.return_progress else chat.options
+def _for_engine(engine: Engine, chat: ChatRequest, model: str) -> ChatRequest:
+    """The request, with the engine's name for the model, and with what only its configuration knows."""
+    config, options = engine.config, chat.options
+    if config.return_progress:
+        # llama.cpp looks whether its client has gone when it has something to say to it, and otherwise reads a prompt,
+        # of minutes perhaps, to its end.
+        options = {**_PROGRESS, **options}
+    if options is not chat.options or chat.model != model or chat.history != config.history_reasoning:
+        chat = msgspec.structs.replace(chat, model=model, options=options, history=config.history_reasoning)
+    return call_ids.to_engine(chat, config.call_ids)
 
 
 def dropped_headers(names: Sequence[str]) -> Headers:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -26,7 +27,7 @@ _SETTLED_MAX = 1000
 """What `MemoryPolicy` remembers, so that a gateway which runs for a year does not grow."""
 
 
-class Outcome(Enum):
+class Outcome(StrEnum):
     """How a request ended, as its client saw it."""
 
     OK = "ok"  # the reply is whole
@@ -142,6 +143,18 @@ class Entry:
         clock: monotonic, in seconds.
     """
 
+    upstream: str | None = None
+    model: str | None = None
+    answered_model: str | None = None
+    usage: Usage | None = None
+    measured: Timings | None = None
+    parsed_s: float | None = None
+    first_byte_s: float | None = None
+    bytes_in = bytes_out = 0
+    repairs: Mapping[str, int] = MappingProxyType({})
+    settlement: Settlement | None = None
+    _asked = False
+
     def __init__(
         self,
         policy: Policy,
@@ -153,22 +166,10 @@ class Entry:
     ) -> None:
         self.clock = clock
         self.request_id = journal.request_id(given_id)
-        self.upstream: str | None = None
-        self.model: str | None = None
-        self.answered_model: str | None = None
-        self.usage: Usage | None = None
-        self.measured: Timings | None = None
-        self.parsed_s: float | None = None
-        self.first_byte_s: float | None = None
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.repairs: Counter[str] = Counter()
-        self.settlement: Settlement | None = None
         self._policy = policy
         self._action = action
         self._principal = principal
         self._started_s = clock()
-        self._asked = False
 
     @property
     def headers(self) -> Headers:

@@ -26,6 +26,7 @@ from headgate.gateway.crowd import Crowd, files_max
 from headgate.gateway.direct import DirectLane
 from headgate.gateway.guards import Guarded
 from headgate.gateway.lane import EXTENSION
+from headgate.gateway.repeating import Repeating
 from headgate.gateway.visit import shutting_down
 from headgate.limits import DEFAULTS, Limits
 
@@ -38,10 +39,8 @@ _NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """`localhost` has an IPv6 address in many places where the system has none."""
 
 
-class Protocol(Guarded):
-    """uvicorn's with guards, and the scope extension that `lane.AsgiLane` and `direct.opener` know."""
-
-    lane: DirectLane | None = None
+class Protocol(Repeating):
+    """uvicorn's with guards and a short way, and the scope extension that `lane.AsgiLane` and `direct.opener` know."""
 
     def on_headers_complete(self) -> None:
         """Offer the extension; the task that reads it has not begun yet."""

@@ -34,9 +34,12 @@ class Ticker:
 
     def add(self, ticking: Ticking, shortest_s: float, /) -> None:
         """Begin to call it, so often that a deadline of `shortest_s` is noticed soon. Of two calls the later counts."""
-        self.discard(ticking)
+        if ticking in self._sweep_of:
+            self.discard(ticking)
         every_s = min(_SWEEP_S_MAX, shortest_s / _SWEEPS)
-        sweep = self._sweeps.setdefault(every_s, _Sweep(every_s))
+        sweep = self._sweeps.get(every_s)
+        if sweep is None:
+            sweep = self._sweeps[every_s] = _Sweep(every_s)
         self._sweep_of[ticking] = sweep
         sweep.add(ticking)
 
@@ -63,7 +66,8 @@ class _Sweep:
 
     def add(self, ticking: Ticking, /) -> None:
         self.ticking.add(ticking)
-        self._arm()
+        if self._timer is None:
+            self._arm()
 
     def close(self) -> None:
         self.ticking.clear()
@@ -72,7 +76,7 @@ class _Sweep:
             self._timer = None
 
     def _arm(self) -> None:
-        if self._timer is None and self.ticking:
+        if self.ticking:
             self._timer = asyncio.get_running_loop().call_later(self._every_s, self._run)
 
     def _run(self) -> None:

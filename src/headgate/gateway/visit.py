@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from headgate.errors import CODES, PeerError, UpstreamError
 from headgate.gateway.asgi import Headers, Receive, Scope, Send, respond
 from headgate.gateway.direct import Opener
+from headgate.gateway.entrance import Admitted
 from headgate.gateway.policy import Entry
 from headgate.surfaces.base import Surface
 
@@ -16,29 +16,27 @@ logger = logging.getLogger("headgate")
 
 
 class Visit(NamedTuple):
-    """One request.
-
-    `headers` are the scope's, names in lower case; `surface` is whose errors it wears, and `rest` what of its path its
-    route left open.
-    """
+    """One request on an ASGI host; `send` adds the headers that every reply to it carries."""
 
     scope: Scope
-    headers: Mapping[str, str]
     receive: Receive
     send: Send
-    surface: Surface
+    admitted: Admitted
     entry: Entry
-    rest: str
-    principal: str
     direct: Opener | None
-    cors: Headers
 
     async def turn_away(self, error: PeerError, more: Headers | None = None) -> None:
         """Settle the request with an error, and tell its client, with `more` headers."""
-        told = self.entry.refuse(error)
-        if isinstance(told, UpstreamError):
-            logger.warning("%s: %s (HTTP %d)", self.entry.upstream, told.code, told.status)
-        await refuse(self.scope, self.send, self.surface, told, [*(more or ()), *self.entry.headers])
+        told = settled(self.entry, error)
+        await refuse(self.scope, self.send, self.admitted.head.surface, told, [*(more or ()), *self.entry.headers])
+
+
+def settled(entry: Entry, error: PeerError) -> PeerError:
+    """Settle a request that gets no exchange, and return the error to tell its client."""
+    told = entry.refuse(error)
+    if isinstance(told, UpstreamError):
+        logger.warning("%s: %s (HTTP %d)", entry.upstream, told.code, told.status)
+    return told
 
 
 async def refuse(scope: Scope, send: Send, served: Surface, error: PeerError, more: Headers) -> None:

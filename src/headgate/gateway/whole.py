@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headgate.accumulate import Accumulator
-from headgate.events import Event, MessageEnd, MessageStart, ReasoningDelta, StreamError, TextDelta
+from headgate.events import Event, ReasoningDelta, TextDelta
 from headgate.surfaces.base import Surface, Writing
 
 
@@ -23,31 +23,20 @@ class WholeEncoder:
         writing: the reply's identity and what it is to hold.
     """
 
+    done = False
+    failed = False
+
     def __init__(self, surface: Surface, writing: Writing) -> None:
-        self.done = False
-        self.failed = False
         self._surface = surface
         self._writing = writing
         self._gathered = Accumulator()
-        self._open: set[int] = set()
-        self._ended = False
 
     def feed(self, events: Sequence[Event], /) -> bytes:
         """Gather events; the reply, once no choice is open any more."""
-        for event in events:
-            self._gathered.feed(event)
-            match event:
-                case MessageStart():
-                    self._open.add(event.choice)
-                case MessageEnd():
-                    self._open.discard(event.choice)
-                    self._ended = True
-                case StreamError():
-                    self.done = self.failed = True
-                    return b""
-                case _:
-                    pass  # the accumulator has it
-        if not self._ended or self._open or self.done:
+        self._gathered.feed_all(events)
+        if self._gathered.error is not None:
+            self.done = self.failed = True
+        if self.done or not self._gathered.ended:
             return b""
         self.done = True
         return self._surface.whole(self._gathered.messages, self._writing)

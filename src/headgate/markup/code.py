@@ -15,15 +15,17 @@ _FENCE_MIN = 3
 class Code:
     """Follows text and knows whether the next character stands in code."""
 
-    def __init__(self) -> None:
-        self._fence = 0  # the length of the open fence; 0 outside
-        self._fence_mark = ""
-        self._inline = 0  # the length of the run that opened the inline span; 0 outside
-        self._run = 0  # the length of the run of backticks or tildes that may go on
-        self._run_mark = ""
-        self._run_at_start = True
-        self._at_start = True
-        self._on_fence_line = False
+    quiet = False
+    """Whether text without line ends, backticks and tildes changes nothing."""
+
+    _fence = 0  # the length of the open fence; 0 outside
+    _fence_mark = ""
+    _inline = 0  # the length of the run that opened the inline span; 0 outside
+    _run = 0  # the length of the run of backticks or tildes that may go on
+    _run_mark = ""
+    _run_at_start = True
+    _at_start = True
+    _on_fence_line = False
 
     def feed(self, text: str, /) -> None:
         """Follow more text."""
@@ -35,6 +37,7 @@ class Code:
             self._at_start = not text[line + 1 :].strip(" ")
         elif self._at_start:
             self._at_start = not text.strip(" ")
+        self.quiet = not self._run and not self._at_start
 
     @property
     def inside(self) -> bool:
@@ -45,15 +48,10 @@ class Code:
         twin._end_run()
         return bool(twin._fence or twin._inline)
 
-    @property
-    def quiet(self) -> bool:
-        """Whether text without line ends, backticks and tildes changes nothing."""
-        return not self._run and not self._at_start
-
     def copy(self) -> Code:
         """An independent follower in the same state."""
         twin = Code.__new__(Code)
-        twin.__dict__.update(self.__dict__)
+        twin.__dict__ = self.__dict__.copy()
         return twin
 
     def _character(self, character: str) -> None:

@@ -18,22 +18,20 @@ from headgate.markup.spans import Kind, Span
 class Draft:
     """What is held of a thought since its first call: as many characters as one call's arguments may have."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._held: list[Span] = []
-        self._size = 0
-        self._prose = 0  # characters of thought that follow the calls
-        self._calling = False
-        self._lost = False  # the call that is being read is too long for one
+    _size = 0
+    _prose = 0  # characters of thought that follow the calls
+    _calling = False
+    _lost = False  # the call that is being read is too long for one
 
-    def __bool__(self) -> bool:
-        return bool(self._held)
+    def __init__(self, limits: Limits) -> None:
+        self.held: list[Span] = []
+        self._limits = limits
 
     def copy(self) -> Draft:
         """An independent draft in the same state."""
         twin = Draft.__new__(Draft)
-        twin.__dict__.update(self.__dict__)
-        twin._held = self._held.copy()
+        twin.__dict__ = self.__dict__.copy()
+        twin.held = self.held.copy()
         return twin
 
     def take(self, found: list[Span], out: list[Span]) -> None:
@@ -43,13 +41,13 @@ class Draft:
             if self._lost:
                 out.append(spans.reasoning(span.raw))
                 self._lost = span.kind is not Kind.CALL_END
-            elif self._held or span.kind is Kind.CALL or _stands_before_call(inside, place):
+            elif self.held or span.kind is Kind.CALL or _stands_before_call(inside, place):
                 self._hold(span, out)
             else:
                 out.append(span)
 
     def _hold(self, span: Span, out: list[Span]) -> None:
-        self._held.append(span)
+        self.held.append(span)
         self._size += len(span.raw)
         self._prose += len(span.raw) if span.kind is Kind.REASONING else 0
         self._calling = span.kind is not Kind.CALL_END and (self._calling or span.kind is Kind.CALL)
@@ -59,16 +57,16 @@ class Draft:
 
     def drop(self, out: list[Span]) -> None:
         """The thought went on: all of it was reasoning."""
-        if self._held:
-            out.append(spans.reasoning("".join(span.raw for span in self._held)))
+        if self.held:
+            out.append(spans.reasoning("".join(span.raw for span in self.held)))
         self._forget()
 
     def _forget(self) -> None:
-        self._held, self._size, self._prose, self._calling = [], 0, 0, False
+        self.held, self._size, self._prose, self._calling = [], 0, 0, False
 
     def keep(self, out: list[Span]) -> None:
         """The message ended inside the thought: the calls are calls."""
-        for kind, group in groupby(self._held, key=_kind):
+        for kind, group in groupby(self.held, key=_kind):
             found = list(group)
             raw = "".join(span.raw for span in found)
             out += [spans.markup(raw)] if kind is Kind.REASONING and not raw.strip() else found

@@ -25,7 +25,8 @@ class Run:
     def __init__(self, kind: Kind, ends: Tags, even_in_code: Tags = NO_TAGS) -> None:
         self.kind = kind
         self._code = Code()
-        self.stop_at(ends, even_in_code)
+        self._ends, self._even_in_code = ends, even_in_code
+        self._follows_code = len(ends.all) > len(even_in_code.all)
 
     def stop_at(self, ends: Tags, even_in_code: Tags = NO_TAGS) -> None:
         """Stop at these tags from now on."""
@@ -34,7 +35,8 @@ class Run:
 
     def copy(self) -> Run:
         """An independent run in the same state."""
-        twin = Run(self.kind, self._ends, self._even_in_code)
+        twin = Run.__new__(Run)
+        twin.__dict__ = self.__dict__.copy()
         twin._code = self._code.copy()
         return twin
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from headgate.markup.literals import pattern_of
 from headgate.markup.plain import plain
 
 
@@ -27,7 +28,8 @@ class Tags:
     def __init__(self, tags: Iterable[str], *, words: bool = False) -> None:
         self.all = tuple(sorted(set(tags), key=len, reverse=True))
         self.words = words
-        self._find = re.compile("|".join(map(self._pattern, self.all)) or "(?!)").search
+        found = {is_word: [tag for tag in self.all if self._is_word(tag) is is_word] for is_word in (False, True)}
+        self._find = re.compile(rf"{pattern_of(found[False])}|(?<=\s){pattern_of(found[True])}").search
         self._starts = frozenset(tag[:length] for tag in self.all for length in range(1, len(tag)))
         self._longest = max(map(len, self.all), default=1) - 1
         self._firsts = frozenset(tag[0] for tag in self.all)
@@ -56,9 +58,6 @@ class Tags:
     def _is_word(self, tag: str) -> bool:
         return self.words and tag[0].isalnum()
 
-    def _pattern(self, tag: str) -> str:
-        return r"(?<=\s)" * self._is_word(tag) + re.escape(tag)
-
 
 @lru_cache(maxsize=256)
 def tags(*literals: str) -> Tags:
@@ -77,6 +76,8 @@ def both(some: Tags, more: Tags) -> Tags:
 
 class Scanner:
     """The text not yet decided. Readers look at `text` from `position` on, and take from the left."""
+
+    __slots__ = ("position", "text")
 
     def __init__(self) -> None:
         self.text = ""
@@ -116,7 +117,7 @@ class Scanner:
 
     def take_all(self) -> str:
         """Take everything there is."""
-        return self.take(len(self))
+        return self.take(len(self.text) - self.position)
 
     def take_space(self, at_most: int | None = None) -> str:
         """Take the white space at the left, or so much of it."""
@@ -150,6 +151,8 @@ class Scanner:
         start of one stays. With `trim`, the white space before the tag is `space`, and white space at
         the end, which may stand before a tag still to come, stays too (at most `SPACE_MAX` of it).
         """
+        if not self.position and tags.plain.text(self.text) is not None:
+            return self.take_all(), "", None
         found = tags.find(self.text, self.position)
         if found is None:
             end = len(self.text) - tags.held(self.text, self.position)

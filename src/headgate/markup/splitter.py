@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 
 from headgate.markup import spans
-from headgate.markup.doors import asked, doors
+from headgate.markup.doors import BEGINNING, asked, doors
 from headgate.markup.draft import Draft
 from headgate.markup.family import Control, Families, Reader, Settings
 from headgate.markup.plain import NOTHING, Flow
@@ -22,7 +22,7 @@ from headgate.markup.scanner import SPACE_MAX, Scanner, both
 from headgate.markup.spans import Kind, Span
 from headgate.markup.thoughts import ANY_CLOSER, Thought
 
-_NEVER_EMPTY = frozenset({Kind.TEXT, Kind.REASONING, Kind.MARKUP, Kind.ARGUMENTS})
+_NEVER_EMPTY = (Kind.TEXT, Kind.REASONING, Kind.MARKUP, Kind.ARGUMENTS)
 
 
 class Splitter:
@@ -34,6 +34,11 @@ class Splitter:
         starts_in_reasoning: whether the thought was opened in the prompt; None lets the stream tell.
         told: the text is reasoning that the engine told apart; only tool calls are looked for in it.
     """
+
+    _space = ""  # white space before what may be, or is, somebody's block
+    _asking = False
+    _reader: Reader | None = None
+    _thought: Thought | None = None
 
     def __init__(
         self,
@@ -48,10 +53,6 @@ class Splitter:
         self._told = told
         self._scanner = Scanner()
         self._draft = Draft(settings.limits)
-        self._space = ""  # white space before what may be, or is, somebody's block
-        self._asking = False
-        self._reader: Reader | None = None
-        self._thought: Thought | None = None
         self._begin(unopened=self._doors.thinks and starts_in_reasoning is None)
         if told or (self._doors.thinks and starts_in_reasoning):
             self._think(Thought(endless=told))
@@ -74,7 +75,8 @@ class Splitter:
 
         The caller then need not feed it.
         """
-        run = None if self._scanner else self._going_on()
+        scanner = self._scanner
+        run = None if scanner.position < len(scanner.text) else self._going_on()
         return run.kind if run is not None and run.plain(text) else None
 
     def flow(self, kind: Kind, /) -> Flow | None:
@@ -82,18 +84,18 @@ class Splitter:
         run = self._going_on()
         if run is None or run.kind is not kind:
             return None
-        return Flow(NOTHING if self._scanner else run.plains, partial(run.take, self._scanner))
+        return Flow(NOTHING if len(self._scanner) else run.plains, partial(run.take, self._scanner))
 
     def _going_on(self) -> Run | None:
         """The run of text or reasoning that goes on, if no block may begin or has begun."""
-        if self._reader is not None or self._asking or self._draft or self._may_open:
+        if self._may_open or self._reader is not None or self._asking or self._draft.held:
             return None
         return self._text if self._thought is None else self._thought.run
 
     @property
     def holds(self) -> bool:
         """Whether text is held, or a family reads on."""
-        return bool(self._scanner or self._reader or self._thought or self._asking or self._draft)
+        return bool(len(self._scanner) or self._reader or self._thought or self._asking or self._draft.held)
 
     def interrupt(self) -> list[Span]:
         """A block that the engine itself structured follows: decide everything held, as at the end."""
@@ -108,6 +110,8 @@ class Splitter:
     def close(self) -> list[Span]:
         """The text is over: return what is still held."""
         out: list[Span] = []
+        if not self.holds:
+            return out
         self._close(out)
         self._draft.keep(out)
         return _without_empty(out)
@@ -115,7 +119,7 @@ class Splitter:
     def copy(self) -> Splitter:
         """An independent splitter in the same state."""
         twin = Splitter.__new__(Splitter)
-        twin.__dict__.update(self.__dict__)
+        twin.__dict__ = self.__dict__.copy()
         twin._scanner, twin._text, twin._draft = self._scanner.copy(), self._text.copy(), self._draft.copy()
         twin._reader = self._reader.copy() if self._reader else None
         twin._thought = self._thought.copy() if self._thought else None
@@ -141,7 +145,8 @@ class Splitter:
             return self._begin_text(SPACE_MAX, out)
         if space == len(rest):
             return False
-        family = asked(self._doors.families, self._scanner, space, self._settings)
+        families = self._doors.at(rest[space : space + BEGINNING])
+        family = asked(families, self._scanner, space, self._settings) if families else False
         if family is None:
             return False
         if isinstance(family, bool):

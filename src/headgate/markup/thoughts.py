@@ -152,7 +152,7 @@ class Thought:
     def copy(self) -> Thought:
         """An independent reader in the same state."""
         twin = Thought.__new__(Thought)
-        twin.__dict__.update(self.__dict__)
+        twin.__dict__ = self.__dict__.copy()
         twin._run = self._run.copy()
         return twin
 

@@ -15,6 +15,7 @@ from headgate.messages import ChatRequest, IdFactory, Message
 from headgate.surfaces.anthropic_encoder import PING, AnthropicEncoder
 from headgate.surfaces.anthropic_reply import error_body, whole
 from headgate.surfaces.anthropic_request import parse
+from headgate.surfaces.anthropic_shapes import Body
 from headgate.surfaces.base import Writing
 
 
@@ -24,6 +25,7 @@ class Anthropic:
     name = "anthropic"
     paths: tuple[str, ...] = ("/v1/messages",)
     media_type = "text/event-stream"
+    shape: type[msgspec.Struct] | None = Body
 
     def parse(self, path: str, headers: Mapping[str, str], body: bytes, /) -> ChatRequest:
         """Read a request body; the headers `anthropic-version` and `anthropic-beta` may say what they like.

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from headgate.errors import PeerError
 from headgate.events import Event, ReasoningDelta, TextDelta
 from headgate.messages import ChatRequest, IdFactory, Message, Spelling
@@ -70,11 +72,16 @@ class Encoder(Protocol):
 
 
 class Surface(Protocol):
-    """The API that a client speaks to us."""
+    """The API that a client speaks to us.
+
+    `media_type` is that of a stream; a whole reply is JSON. `shape` is what a request's body is read as, for the
+    document that describes the gateway; None says no more than that it is a JSON object.
+    """
 
     name: str
     paths: tuple[str, ...]
     media_type: str
+    shape: type[msgspec.Struct] | None
 
     def parse(self, path: str, headers: Mapping[str, str], body: bytes, /) -> ChatRequest:
         """Read a request. Header names are in lower case.

@@ -27,10 +27,11 @@ from headgate.events import (
     ToolCallDelta,
     ToolCallStart,
 )
-from headgate.messages import ChatRequest, IdFactory, Message, Spelling
+from headgate.messages import ChatRequest, IdFactory, Message, ReasoningPart, Spelling, TextPart
 from headgate.spelling import CLOSING, OPENING, tagged
 from headgate.surfaces.base import Frame, Writing
 from headgate.surfaces.chat_request import parse, parse_prompt
+from headgate.surfaces.chat_shapes import Body
 from headgate.surfaces.chunks import KEEPALIVE, ChunkEncoder, finish_word, whole
 from headgate.surfaces.error_object import error_object
 from headgate.surfaces.line_safe import json_text
@@ -45,6 +46,7 @@ class Chat:
     name = "chat"
     paths: tuple[str, ...] = ("/v1/chat/completions", "/chat/completions", _PROMPT_PATH)
     media_type = "text/event-stream"
+    shape: type[msgspec.Struct] | None = Body
 
     def parse(self, path: str, headers: Mapping[str, str], body: bytes, /) -> ChatRequest:
         """Read a request body; that of `/chat` may hold a prompt instead of messages, and no model.
@@ -83,11 +85,12 @@ SURFACE = Chat()
 class _State:
     """What the encoder knows of one choice."""
 
+    thought: int | None = None  # the block whose tag is open
+    cut = False
+
     def __init__(self) -> None:
         self.calls: dict[int, int] = {}  # block index -> index among the tool calls
         self.refusals: set[int] = set()
-        self.thought: int | None = None  # the block whose tag is open
-        self.cut = False
 
 
 class ChatEncoder(ChunkEncoder):
@@ -163,7 +166,8 @@ class ChatEncoder(ChunkEncoder):
     def _text(self, choice: int, key: str, text: str, logprobs: tuple[Logprob, ...]) -> bytes:
         if logprobs:
             delta = {key: text} if text else {}
-            return self._delta(choice, delta, logprobs=_logprobs(logprobs))
+            told = _logprobs((), logprobs) if key == "refusal" else _logprobs(logprobs, ())
+            return self._delta(choice, delta, logprobs=told)
         before, behind, write = self._frame(choice, key)
         return b"".join((before, write(text), behind))
 
@@ -197,25 +201,48 @@ _INCOMPLETE = frozenset({"length", "content_filter", "cancelled"})
 
 def _whole_choice(message: Message, spelling: Spelling) -> dict[str, Any]:
     entry: dict[str, Any] = {"index": message.choice, "message": {"refusal": None, **_spelled(message, spelling)}}
-    if logprobs := message.answer_logprobs if spelling == "none" else message.logprobs:
-        entry["logprobs"] = _logprobs(logprobs)
-    return {**entry, "finish_reason": finish_word(message.finish_reason or "unknown")}
+    content, refusal = _told(message, thoughts=spelling != "none")
+    if content or refusal:
+        entry["logprobs"] = _logprobs(content, refusal)
+    entry["finish_reason"] = finish_word(message.finish_reason or "unknown")
+    return entry
 
 
 def _spelled(message: Message, spelling: Spelling) -> dict[str, Any]:
     """The history entry, with its thoughts in this spelling."""
     entry = message.to_openai()
-    if spelling == "tags" and message.reasoning:
+    if spelling == "reasoning_content" or "reasoning_content" not in entry:
+        return entry
+    if spelling == "tags":
         entry["content"] = tagged(message)
-    kept = {"reasoning_content": spelling if spelling in {"reasoning_content", "reasoning"} else ""}
+    kept = {"reasoning_content": spelling if spelling == "reasoning" else ""}
     return {name: value for key, value in entry.items() if (name := kept.get(key, key))}
 
 
-def _logprobs(logprobs: tuple[Logprob, ...]) -> dict[str, Any]:
-    return {
-        "content": [{**_logprob(one), "top_logprobs": list(map(_logprob, one.top_logprobs))} for one in logprobs],
-        "refusal": None,
-    }
+def _told(message: Message, *, thoughts: bool) -> tuple[list[Logprob], list[Logprob]]:
+    """The log probabilities of the content, with its thoughts or without, in the order of generation; a refusal's."""
+    content: list[Logprob] = []
+    refusal: list[Logprob] = []
+    for part in message.parts:
+        match part:
+            case TextPart(refusal=True):
+                refusal += part.logprobs
+            case TextPart():
+                content += part.logprobs
+            case ReasoningPart() if thoughts:
+                content += part.logprobs
+            case _:
+                pass  # calls have none
+    return content, refusal
+
+
+def _logprobs(content: Sequence[Logprob], refusal: Sequence[Logprob]) -> dict[str, Any]:
+    """Those of a refusal stand apart, and one that says nothing is null."""
+    return {"content": list(map(_token, content)) or None, "refusal": list(map(_token, refusal)) or None}
+
+
+def _token(one: Logprob) -> dict[str, Any]:
+    return {**_logprob(one), "top_logprobs": list(map(_logprob, one.top_logprobs))}
 
 
 def _logprob(one: Logprob) -> dict[str, Any]:

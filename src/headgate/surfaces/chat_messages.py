@@ -34,6 +34,8 @@ OTHER_PARTS = frozenset({"audio_url", "file", "input_video", "video_url"})
 
 _PARTS = ("text", "refusal", "image_url", "input_audio", *sorted(OTHER_PARTS))
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+_SILENT = frozenset({"assistant", "function"})
+"""Who may say nothing: a message of calls only, and the result of a function that returned nothing."""
 _IMAGES = ("data:", "http:", "https:")
 _decode_part = msgspec.json.Decoder(shapes.Part).decode
 
@@ -50,36 +52,44 @@ def read_messages(messages: Sequence[shapes.Message], body: Any) -> tuple[ChatMe
     read: list[ChatMessage] = []
     for place, message in enumerate(messages):
         one = _message(message, ("messages", place), called, body)
-        called.update({call.name: call.id for call in one.tool_calls})
+        for call in one.tool_calls:
+            called[call.name] = call.id
         read.append(one)
     return tuple(read)
 
 
 def _message(message: shapes.Message, path: Path, called: Mapping[str, str], body: Any) -> ChatMessage:
-    if message.role not in ROLES:
+    role, given = ROLES.get(message.role), message.content
+    if role is None:
         raise invalid((*path, "role"), f"one of {', '.join(ROLES)}", body)
-    if message.content is None and message.role not in {"assistant", "function"}:
+    if given is None and message.role not in _SILENT:
         raise invalid((*path, "content"), "a string or an array of parts", body)
-    content, thoughts = _content(message.content, path, body, thinks=message.role == "assistant")
-    reasoning = message.thought() or "".join(part.text for part in thoughts)
+    content: str | tuple[Part, ...] | None
+    thoughts: tuple[ReasoningPart, ...] = ()
+    if isinstance(given, list):
+        content, thoughts = _parts(given, path, body, thinks=role == "assistant")
+    else:
+        content = given
+    reasoning, answers = message.thought(), message.tool_call_id
+    if thoughts and reasoning is None:
+        reasoning = "".join([part.text for part in thoughts]) or None
+    has_calls = message.tool_calls is not None or message.function_call is not None
     return ChatMessage(
-        role=ROLES[message.role],
+        role=role,
         content=content,
-        reasoning=reasoning or None,
-        signed=tuple(thoughts) if any(part.signature for part in thoughts) else (),
+        reasoning=reasoning,
+        signed=thoughts if thoughts and any(part.signature for part in thoughts) else (),
         refusal=message.refusal or None,
-        tool_calls=_calls(message, path, body),
-        tool_call_id=_answered(message, path, called, body),
+        tool_calls=_calls(message, path, body) if has_calls else (),
+        tool_call_id=_answered(message, path, called, body) if answers is None and role == "tool" else answers,
         name=message.name,
     )
 
 
-def _content(
-    content: str | list[Raw] | None, path: Path, body: Any, *, thinks: bool
-) -> tuple[str | tuple[Part, ...] | None, list[ReasoningPart]]:
+def _parts(
+    content: list[Raw], path: Path, body: Any, *, thinks: bool
+) -> tuple[tuple[Part, ...], tuple[ReasoningPart, ...]]:
     """The parts, and the thoughts among those of an assistant (`thinks`)."""
-    if not isinstance(content, list):
-        return content, []
     parts: list[Part] = []
     thoughts: list[ReasoningPart] = []
     for number, raw in enumerate(content):
@@ -89,7 +99,7 @@ def _content(
             thoughts.append(_thought(part))
         else:
             parts.append(_part(part, raw, place, body))
-    return tuple(parts), thoughts
+    return tuple(parts), tuple(thoughts)
 
 
 def _calls(message: shapes.Message, path: Path, body: Any) -> tuple[ToolCall, ...]:
@@ -100,7 +110,7 @@ def _calls(message: shapes.Message, path: Path, body: Any) -> tuple[ToolCall, ..
     if not calls and (legacy := message.function_call) is not None:
         text = arguments_text(legacy.arguments, (*path, "function_call", "arguments"), body)
         return (ToolCall(f"call_function_{path[-1]}", legacy.name, text),)
-    return tuple(_call(call, (*path, "tool_calls", number), body) for number, call in enumerate(calls))
+    return tuple([_call(call, (*path, "tool_calls", number), body) for number, call in enumerate(calls)])
 
 
 def _call(call: shapes.Call, path: Path, body: Any) -> ToolCall:
@@ -108,14 +118,10 @@ def _call(call: shapes.Call, path: Path, body: Any) -> ToolCall:
     return ToolCall(call.id, call.function.name, text)
 
 
-def _answered(message: shapes.Message, path: Path, called: Mapping[str, str], body: Any) -> str | None:
-    """The id of the call that a message answers."""
-    if message.tool_call_id is not None:
-        return message.tool_call_id
+def _answered(message: shapes.Message, path: Path, called: Mapping[str, str], body: Any) -> str:
+    """The id of the call that a result answers, which does not say it."""
     if message.role == "tool":
         raise invalid((*path, "tool_call_id"), "the id of the call that this answers", body)
-    if message.role != "function":
-        return None
     if message.name is None or message.name not in called:
         raise invalid((*path, "name"), "the name of a function that was called before", body)
     return called[message.name]

@@ -8,12 +8,11 @@ Spec: https://platform.openai.com/docs/api-reference/chat/create
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
-from msgspec.structs import replace
 
 from headgate import strict_json
 from headgate.errors import RequestError
@@ -28,6 +27,7 @@ from headgate.surfaces.thoughts import unread
 _EXTRAS_HEADER = "x-headgate-extras"
 _REASONING_HEADER = "x-headgate-reasoning"
 _CHOICES = ("auto", "none", "required")
+_LEGACY = {"functions": "tools", "function_call": "tool_choice"}
 
 
 def _names(shape: type[msgspec.Struct]) -> frozenset[str]:
@@ -40,6 +40,11 @@ _MESSAGE, _CALL, _FUNCTION = _names(shapes.Message), _names(shapes.Call), _names
 _TOOL, _TOOL_FUNCTION = _names(shapes.Tool), _names(shapes.ToolFunction)
 _STREAM_OPTIONS = _names(StreamOptions)
 
+_TEXT_MESSAGE = frozenset({"role", "content"})
+_SHORT_BYTES_MAX = 2048
+"""Of a body that takes less time to read twice than to look for what need not be."""
+
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(shapes.Body).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -50,14 +55,14 @@ def parse(headers: Mapping[str, str], body: bytes) -> ChatRequest:
     Raises:
         RequestError: `invalid_request`, with the JSON pointer of the field as `param`.
     """
-    value = strict_json.loads(body)
-    read = _read(body, value)
+    value, is_plain = strict_json.read(body)
+    read, short = _read(body, value, is_plain=is_plain)
     if read.model is None:
         raise invalid(("model",), "the name of a model", value)
     if read.messages is None:
         raise invalid(("messages",), "an array of messages", value)
-    chat = _request(headers, read, value, read_messages(read.messages, value))
-    return replace(chat, stream=bool(read.stream), options=_options(body, _OURS))
+    messages = read_messages(read.messages, value)
+    return _request(headers, read, value, messages, body=short, ours=_OURS, stream=bool(read.stream))
 
 
 def parse_prompt(headers: Mapping[str, str], body: bytes) -> ChatRequest:
@@ -66,17 +71,43 @@ def parse_prompt(headers: Mapping[str, str], body: bytes) -> ChatRequest:
     Raises:
         RequestError: `invalid_request`, with the JSON pointer of the field as `param`.
     """
-    value = strict_json.loads(body)
-    read = _read(body, value)
-    chat = _request(headers, read, value, _prompted(read, value))
-    return replace(chat, stream=read.stream is not False, options=_options(body, _PROMPTED))
+    value, is_plain = strict_json.read(body)
+    read, short = _read(body, value, is_plain=is_plain)
+    messages = _prompted(read, value)
+    return _request(headers, read, value, messages, body=short, ours=_PROMPTED, stream=read.stream is not False)
 
 
-def _read(body: bytes, value: Any) -> shapes.Body:
+def _read(body: bytes, value: Any, *, is_plain: bool) -> tuple[shapes.Body, bytes]:
+    """Read the body for its types; returns with it the text in which its options stand.
+
+    Of a long conversation whose messages hold nothing but texts, these are not read again: they have been.
+    """
+    messages = _only_texts(value) if is_plain and len(body) > _SHORT_BYTES_MAX else None
+    if messages is not None:
+        body = _encode({**value, "messages": ()})
     try:
-        return _decode(body)
+        read = _decode(body)
     except msgspec.ValidationError as error:
         raise misfit(error, value) from error
+    if messages is not None:
+        read.messages = messages
+    return read, body
+
+
+def _only_texts(value: Any) -> list[shapes.Message] | None:
+    """The messages, if each is a role and a text and nothing else."""
+    messages = value.get("messages") if isinstance(value, dict) else None
+    if not isinstance(messages, list):
+        return None
+    read: list[shapes.Message] = []
+    for message in messages:
+        if not isinstance(message, dict) or message.keys() != _TEXT_MESSAGE:
+            return None
+        role, content = message["role"], message["content"]
+        if not isinstance(role, str) or not isinstance(content, str):
+            return None
+        read.append(shapes.Message(role=role, content=content))
+    return read
 
 
 def _prompted(read: shapes.Body, body: Any) -> tuple[ChatMessage, ...]:
@@ -91,24 +122,38 @@ def _prompted(read: shapes.Body, body: Any) -> tuple[ChatMessage, ...]:
 
 
 def _request(
-    headers: Mapping[str, str], read: shapes.Body, body: Any, messages: tuple[ChatMessage, ...]
+    headers: Mapping[str, str],
+    read: shapes.Body,
+    value: Any,
+    messages: tuple[ChatMessage, ...],
+    *,
+    body: bytes,
+    ours: frozenset[str],
+    stream: bool,
 ) -> ChatRequest:
-    """Make the request, but for `stream` and `options`; `body` is the whole body's value."""
-    _check_choice(body)
-    check_format(read.response_format, body)
-    wanted = read.stream_options or StreamOptions()
-    extras = {name.strip() for name in headers.get(_EXTRAS_HEADER, "").split(",")}
+    """Make the request; `value` is the body's, `body` has its options, and the fields in `ours` are none."""
+    if value.get("tool_choice") is not None:
+        _check_choice(value["tool_choice"], value)
+    check_format(read.response_format, value)
+    wanted = read.stream_options
     return ChatRequest(
         model=read.model or "",
         messages=messages,
-        tools=_tools(read.tools, body),
-        tool_choice=_given(read.tool_choice),
-        include_usage=bool(wanted.include_usage),
-        include_timings=bool(wanted.include_timings or read.timings_per_token or "timings" in extras),
+        tools=None if read.tools is None else _tools(read.tools, value),
+        tool_choice=_given(read.tool_choice, value.get("tool_choice")),
+        stream=stream,
+        include_usage=wanted is not None and bool(wanted.include_usage),
+        include_timings=bool((wanted and wanted.include_timings) or read.timings_per_token or _wants_timings(headers)),
         choices=read.n or 1,
         reasoning=_spelling(headers),
-        dropped=tuple(dict.fromkeys(_dropped(body))),
+        dropped=_dropped(value),
+        options={} if value.keys() <= ours else _options(body, value, ours),
     )
+
+
+def _wants_timings(headers: Mapping[str, str]) -> bool:
+    extras = headers.get(_EXTRAS_HEADER)
+    return extras is not None and "timings" in [name.strip() for name in extras.split(",")]
 
 
 def _spelling(headers: Mapping[str, str]) -> Spelling | None:
@@ -121,35 +166,35 @@ def _spelling(headers: Mapping[str, str]) -> Spelling | None:
     raise RequestError("invalid_request", sentence, param=_REASONING_HEADER)
 
 
-def _options(body: bytes, ours: frozenset[str]) -> dict[str, Raw]:
-    fields = _decode_fields(body)
-    for legacy, name in (("functions", "tools"), ("function_call", "tool_choice")):
-        if legacy in fields and bytes(fields[legacy]) != b"null":
+def _options(body: bytes, value: Mapping[str, Any], ours: frozenset[str]) -> dict[str, Raw]:
+    for legacy, name in _LEGACY.items():
+        if value.get(legacy) is not None:
             sentence = f"expected {name}, got {legacy}, which engines no longer read. Send {name} instead."
             raise RequestError("unsupported", sentence, param=strict_json.pointer(legacy))
-    return {name: value for name, value in fields.items() if name not in ours and bytes(value) != b"null"}
+    fields = _decode_fields(body)
+    return {name: raw for name, raw in fields.items() if name not in ours and value[name] is not None}
 
 
-def _tools(tools: list[shapes.Tool] | None, body: Any) -> tuple[Tool, ...] | None:
-    for place, tool in enumerate(tools or ()):
+def _tools(tools: list[shapes.Tool], body: Any) -> tuple[Tool, ...]:
+    made: list[Tool] = []
+    for place, tool in enumerate(tools):
         if tool.type != "function":
             raise invalid(("tools", place, "type"), '"function"', body)
-        if not isinstance(body["tools"][place]["function"].get("parameters", {}), dict | None):
+        function = tool.function
+        schema = body["tools"][place]["function"].get("parameters")
+        if schema is not None and not isinstance(schema, dict):
             raise invalid(("tools", place, "function", "parameters"), "a JSON schema object", body)
-    return None if tools is None else tuple(_tool(tool.function) for tool in tools)
+        parameters = _given(function.parameters, schema)
+        made.append(Tool(function.name, function.description, parameters, function.strict))
+    return tuple(made)
 
 
-def _tool(function: shapes.ToolFunction) -> Tool:
-    return Tool(function.name, function.description, _given(function.parameters), function.strict)
+def _given(raw: Raw | UnsetType, value: Any) -> Raw | None:
+    return None if raw is UNSET or value is None else raw
 
 
-def _given(value: Raw | UnsetType) -> Raw | None:
-    return None if value is UNSET or bytes(value) == b"null" else value
-
-
-def _check_choice(body: Any) -> None:
-    choice = body.get("tool_choice")
-    if choice is None or (isinstance(choice, str) and choice in _CHOICES):
+def _check_choice(choice: Any, body: Any) -> None:
+    if isinstance(choice, str) and choice in _CHOICES:
         return
     if not isinstance(choice, dict):
         raise invalid(("tool_choice",), f"one of {', '.join(_CHOICES)}, or a function by name", body)
@@ -160,22 +205,36 @@ def _check_choice(body: Any) -> None:
         raise invalid(("tool_choice", "function", "name"), "a function's name", body)
 
 
-def _dropped(body: Any) -> Iterator[str]:
-    """Name what stands inside of known fields and has no place in the canonical form."""
+def _dropped(body: Any) -> tuple[str, ...]:
+    """Name what stands inside of known fields and has no place in the canonical form, each once."""
+    found: list[str] = []
     for message in body.get("messages") or ():
-        yield from _unknown("messages[]", message, _MESSAGE)
-        yield from unread("messages[]", message)
-        for call in message.get("tool_calls") or ():
-            yield from _unknown("messages[].tool_calls[]", call, _CALL)
-            yield from _unknown("messages[].tool_calls[].function", call["function"], _FUNCTION)
-        if message.get("tool_calls") and message.get("function_call"):
-            yield "messages[].function_call"
+        if not message.keys() <= _MESSAGE:
+            found += _unknown("messages[]", message, _MESSAGE)
+        if message.get("reasoning_details"):
+            found += unread("messages[]", message)
+        if message.get("tool_calls"):
+            found += _dropped_with_calls(message)
     for tool in body.get("tools") or ():
-        yield from _unknown("tools[]", tool, _TOOL)
-        yield from _unknown("tools[].function", tool["function"], _TOOL_FUNCTION)
-    yield from _unknown("stream_options", body.get("stream_options") or {}, _STREAM_OPTIONS)
+        found += _unknown("tools[]", tool, _TOOL)
+        found += _unknown("tools[].function", tool["function"], _TOOL_FUNCTION)
+    if body.get("stream_options"):
+        found += _unknown("stream_options", body["stream_options"], _STREAM_OPTIONS)
+    return tuple(dict.fromkeys(found)) if found else ()
 
 
-def _unknown(place: str, given: Mapping[str, Any], known: frozenset[str]) -> list[str]:
+def _dropped_with_calls(message: Mapping[str, Any]) -> list[str]:
+    found: list[str] = []
+    for call in message["tool_calls"]:
+        found += _unknown("messages[].tool_calls[]", call, _CALL)
+        found += _unknown("messages[].tool_calls[].function", call["function"], _FUNCTION)
+    if message.get("function_call"):
+        found.append("messages[].function_call")
+    return found
+
+
+def _unknown(place: str, given: Mapping[str, Any], known: frozenset[str]) -> Sequence[str]:
+    if given.keys() <= known:
+        return ()
     # Clients send empty fields back as they got them (`"annotations": []`); nothing is lost with those.
     return [f"{place}.{name}" for name in given if name not in known and given[name] not in (None, [], {})]

@@ -13,7 +13,21 @@ from typing import Any
 import msgspec
 
 from headgate.errors import stream_error
-from headgate.events import Event, FinishReason, MessageEnd, MessageStart, StreamError, Timings, Usage
+from headgate.events import (
+    Annotation,
+    Event,
+    Extra,
+    FinishReason,
+    MessageEnd,
+    MessageStart,
+    Progress,
+    ReasoningSignature,
+    ReasoningStart,
+    Repair,
+    StreamError,
+    Timings,
+    Usage,
+)
 from headgate.messages import Message, usage_to_openai
 from headgate.surfaces.base import Writing
 from headgate.surfaces.error_object import error_object
@@ -22,6 +36,9 @@ from headgate.surfaces.line_safe import line_safe
 DONE = b"data: [DONE]\n\n"
 KEEPALIVE = b": keep-alive\n\n"
 """A comment, which every event-stream reader ignores."""
+
+_UNSAID = frozenset({Annotation, Extra, Progress, ReasoningSignature, ReasoningStart, Repair})
+"""What has no place in these formats."""
 
 _FINISH = {"unknown": "stop", "cancelled": "stop"}
 _encode = msgspec.json.Encoder().encode
@@ -35,20 +52,20 @@ class ChunkEncoder:
     """
 
     kind = ""
+    done = False
+    failed = False
+    _usage: Usage | None = None
+    _head = b""
 
     def __init__(self, writing: Writing) -> None:
-        self.done = False
-        self.failed = False
         self._writing = writing
         self._ended: dict[int, bool] = {}  # each choice that began, and whether it has its finish
-        self._usage: Usage | None = None
-        self._head = b""
 
     def feed(self, events: Sequence[Event], /) -> bytes:
         """Encode events. After the last choice's end (or an error) the terminal frame is part of the result."""
         out: list[bytes] = []
         for event in events:
-            if not self.done:
+            if type(event) not in _UNSAID and not self.done:
                 self._event(event, out)
         if not self.done and self._ended and self._is_last():
             self._finish(out)
@@ -74,7 +91,7 @@ class ChunkEncoder:
                 out.append(b"data: %b\n\n" % line_safe(_encode({"error": error_object(event.message, event.code)})))
                 self.done = self.failed = True
             case _:
-                pass  # starts and ends of blocks, repairs and progress have no place in these formats
+                pass  # starts and ends of blocks have no place in these formats
 
     def _begin(self, event: MessageStart) -> None:
         if not self._head:
@@ -94,24 +111,25 @@ class ChunkEncoder:
         raise NotImplementedError
 
     def _finish_chunk(self, event: MessageEnd) -> bytes:
-        extra = self._timings() if self._is_last() and not self._tells_usage() else b""
         chunk = self._chunk(self._last(event.choice, finish_word(event.reason)))
-        return chunk.removesuffix(b"}\n\n") + extra + b"}\n\n" if extra else chunk
+        extra = self._timings()
+        if not extra or not self._is_last() or self._told_usage() is not None:
+            return chunk
+        return chunk.removesuffix(b"}\n\n") + extra + b"}\n\n"
 
     def _is_last(self) -> bool:
-        return all(self._ended.values())
+        return False not in self._ended.values()
 
     def _finish(self, out: list[bytes]) -> None:
-        if self._tells_usage():
-            usage = usage_to_openai(self._usage, complete=True)
+        if (usage := self._told_usage()) is not None:
             body = self._head + b'"choices":[],"usage":' + _encode(usage) + self._timings() + b"}"
             out.append(b"data: %b\n\n" % body)
         out.append(DONE)
         self.done = True
 
-    def _tells_usage(self) -> bool:
-        """Whether there is a usage chunk: when asked for, and when the engine told any (zeros would be invented)."""
-        return self._writing.include_usage and usage_to_openai(self._usage) is not None
+    def _told_usage(self) -> dict[str, Any] | None:
+        """What the usage chunk says, when one was asked for, and the engine told any (zeros would be invented)."""
+        return usage_to_openai(self._usage, complete=True) if self._writing.include_usage else None
 
     def _timings(self) -> bytes:
         timings = self._usage.timings if self._usage and self._writing.include_timings else None
@@ -133,8 +151,8 @@ def whole(kind: str, messages: Sequence[Message], choices: Sequence[dict[str, An
         "model": model,
         "choices": choices,
     }
-    if usage_to_openai(messages[0].usage) is not None:
-        body["usage"] = usage_to_openai(messages[0].usage, complete=True)
+    if (usage := usage_to_openai(messages[0].usage, complete=True)) is not None:
+        body["usage"] = usage
     timings: Timings | None = messages[0].timings
     if timings and writing.include_timings:
         body["timings"] = timings

@@ -19,6 +19,7 @@ from headgate.messages import ChatRequest, IdFactory, Message, TextPart
 from headgate.surfaces.base import Frame, Writing
 from headgate.surfaces.chunks import KEEPALIVE, ChunkEncoder, finish_word, whole
 from headgate.surfaces.completions_request import parse
+from headgate.surfaces.completions_shapes import CompletionBody
 from headgate.surfaces.error_object import error_object
 from headgate.surfaces.line_safe import json_text
 
@@ -33,6 +34,7 @@ class Completions:
     name = "completions"
     paths: tuple[str, ...] = ("/v1/completions", "/completions")
     media_type = "text/event-stream"
+    shape: type[msgspec.Struct] | None = CompletionBody
 
     def parse(self, path: str, headers: Mapping[str, str], body: bytes, /) -> ChatRequest:
         """Read a request body.
@@ -117,9 +119,9 @@ class CompletionsEncoder(ChunkEncoder):
 def _whole_choice(message: Message) -> dict[str, Any]:
     if message.tool_calls or message.incomplete_calls:
         raise UpstreamError("upstream_protocol", _CALLED)
-    text = "".join(part.text for part in message.parts if isinstance(part, TextPart))
-    # A message does not tell which of them are those of the reasoning, which is left out.
-    logprobs = () if message.reasoning else message.logprobs
+    texts = [part for part in message.parts if isinstance(part, TextPart)]
+    text = "".join(part.text for part in texts)
+    logprobs = tuple(one for part in texts for one in part.logprobs)
     return _entry(message.choice, text, logprobs, finish_word(message.finish_reason or "unknown"))
 
 

@@ -31,6 +31,7 @@ def _names(shape: type[msgspec.Struct]) -> frozenset[str]:
 
 
 _OURS = _names(CompletionBody) - _names(Sampling) - {"logprobs"}
+_STREAM_OPTIONS = _names(StreamOptions)
 _decode = msgspec.json.Decoder(CompletionBody).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -52,7 +53,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> ChatRequest:
     check_format(read.response_format, value)
     _check_best_of(read, value)
     wanted = read.stream_options or StreamOptions()
-    extras = {name.strip() for name in headers.get(_EXTRAS_HEADER, "").split(",")}
+    extras = [name.strip() for name in headers[_EXTRAS_HEADER].split(",")] if _EXTRAS_HEADER in headers else ()
     return ChatRequest(
         model=read.model,
         completion=Completion(prompt=_prompt(read, value), suffix=read.suffix or None, echo=bool(read.echo)),
@@ -110,7 +111,6 @@ def _dropped(body: Any) -> Iterator[str]:
     """Name what has no place in the canonical form."""
     if body.get("top_logprobs") is not None:
         yield "top_logprobs"
-    known = _names(StreamOptions)
     for name, value in (body.get("stream_options") or {}).items():
-        if name not in known and value not in (None, [], {}):
+        if name not in _STREAM_OPTIONS and value not in (None, [], {}):
             yield f"stream_options.{name}"

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from headgate.errors import PeerError
 from headgate.messages import ChatRequest, IdFactory, Message
 from headgate.surfaces.base import Writing
 from headgate.surfaces.ollama_encoder import OllamaEncoder, whole
 from headgate.surfaces.ollama_lines import CHAT, Form, Lines, error
 from headgate.surfaces.ollama_request import parse_chat
+from headgate.surfaces.ollama_shapes import ChatBody
 
 
 class Ollama:
@@ -25,14 +28,23 @@ class Ollama:
         name: of the surface.
         path: its only one.
         form: what a line looks like.
-        parse_body: what reads a request's body.
+        shape: what a request's body is read as.
+        parse_body: what reads it.
     """
 
     media_type = "application/x-ndjson"
 
-    def __init__(self, name: str, path: str, form: Form, parse_body: Callable[[bytes], ChatRequest]) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        form: Form,
+        shape: type[msgspec.Struct] | None,
+        parse_body: Callable[[bytes], ChatRequest],
+    ) -> None:
         self.name = name
         self.paths = (path,)
+        self.shape = shape
         self._form = form
         self._parse_body = parse_body
 
@@ -70,4 +82,4 @@ class Ollama:
         return ids("ollama-")
 
 
-SURFACE = Ollama("ollama", "/api/chat", CHAT, parse_chat)
+SURFACE = Ollama("ollama", "/api/chat", CHAT, ChatBody, parse_chat)

@@ -9,5 +9,6 @@ from __future__ import annotations
 from headgate.surfaces.ollama import Ollama
 from headgate.surfaces.ollama_lines import GENERATE
 from headgate.surfaces.ollama_request import parse_generate
+from headgate.surfaces.ollama_shapes import GenerateBody
 
-SURFACE = Ollama("ollama_generate", "/api/generate", GENERATE, parse_generate)
+SURFACE = Ollama("ollama_generate", "/api/generate", GENERATE, GenerateBody, parse_generate)

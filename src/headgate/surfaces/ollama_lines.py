@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -139,6 +140,7 @@ def _ns(milliseconds: float | None) -> int | None:
     return None if milliseconds is None else round(milliseconds * _NS_PER_MS)
 
 
+@lru_cache(maxsize=16)
 def _time(seconds: int) -> bytes:
-    """RFC 3339, in UTC."""
+    """RFC 3339, in UTC. Replies begun in the same second share it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()

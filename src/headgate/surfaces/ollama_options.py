@@ -39,7 +39,7 @@ def read_options(fields: dict[str, Raw], read: shapes.Common, body: Any) -> dict
     """
     options: dict[str, Raw] = {}
     for name, value in fields.items():
-        if bytes(value) == _NULL:
+        if body[name] is None:
             continue
         if name == "think":
             options |= _thinking(read.think, body)

@@ -9,7 +9,8 @@ Spec: https://github.com/ollama/ollama/blob/main/docs/api.md#generate-a-completi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,6 +29,7 @@ _Body = TypeVar("_Body", bound=shapes.Common)
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
+@cache
 def _names(shape: type[Struct]) -> frozenset[str]:
     return frozenset(field.name for field in msgspec.structs.fields(shape))
 
@@ -83,7 +85,7 @@ def _request(
         completion=completion,
         stream=read.stream is not False,
         options=read_options(_decode_fields(body), read, value),
-        dropped=tuple(dict.fromkeys(_dropped(value, _names(type(read))))),
+        dropped=_dropped(value, _names(type(read))),
     )
 
 
@@ -129,21 +131,28 @@ def _given(value: Raw | UnsetType) -> Raw | None:
     return None if value is UNSET or bytes(value) == b"null" else value
 
 
-def _dropped(body: Any, known: frozenset[str]) -> Iterator[str]:
-    """Name what stands in the body and has no place in the canonical form."""
-    yield from (name for name in body if name not in known and body[name] is not None)
-    yield from unknown_options(body.get("options"))
+def _dropped(body: Any, known: frozenset[str]) -> tuple[str, ...]:
+    """Name what stands in the body and has no place in the canonical form, each once."""
+    found: list[str] = []
+    if not body.keys() <= known:
+        found += [name for name in body if name not in known and body[name] is not None]
+    if body.get("options"):
+        found += unknown_options(body["options"])
     for message in (body.get("messages") or ()) if "messages" in known else ():
-        yield from _unknown("messages[]", message, _MESSAGE)
-        yield from unread("messages[]", message)
+        found += _unknown("messages[]", message, _MESSAGE)
+        if message.get("reasoning_details"):
+            found += unread("messages[]", message)
         for call in message.get("tool_calls") or ():
-            yield from _unknown("messages[].tool_calls[]", call, _CALL)
-            yield from _unknown("messages[].tool_calls[].function", call["function"], _FUNCTION)
+            found += _unknown("messages[].tool_calls[]", call, _CALL)
+            found += _unknown("messages[].tool_calls[].function", call["function"], _FUNCTION)
     for tool in (body.get("tools") or ()) if "tools" in known else ():
-        yield from _unknown("tools[]", tool, _TOOL)
-        yield from _unknown("tools[].function", tool["function"], _TOOL_FUNCTION)
+        found += _unknown("tools[]", tool, _TOOL)
+        found += _unknown("tools[].function", tool["function"], _TOOL_FUNCTION)
+    return tuple(dict.fromkeys(found)) if found else ()
 
 
-def _unknown(place: str, given: Mapping[str, Any], known: frozenset[str]) -> list[str]:
+def _unknown(place: str, given: Mapping[str, Any], known: frozenset[str]) -> Sequence[str]:
+    if given.keys() <= known:
+        return ()
     # Clients send empty fields back as they got them; nothing is lost with those.
     return [f"{place}.{name}" for name in given if name not in known and given[name] not in (None, [], {}, "")]

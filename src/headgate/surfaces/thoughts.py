@@ -38,8 +38,10 @@ class Thoughtful(Struct, kw_only=True):
 
     def thought(self) -> str | None:
         """What was thought, or None."""
-        details = "".join(detail.text or detail.summary or "" for detail in self.reasoning_details or ())
-        return self.reasoning_content or self.reasoning or self.thinking or details or None
+        told = self.reasoning_content or self.reasoning or self.thinking
+        if not told and self.reasoning_details:
+            told = "".join([detail.text or detail.summary or "" for detail in self.reasoning_details])
+        return told or None
 
 
 def unread(place: str, message: Mapping[str, Any]) -> Iterator[str]:

@@ -80,6 +80,8 @@ class HttpCall:
 
     def abort(self) -> None:
         """Close the connection, or stop making it, at once; the receiver hears nothing more. Idempotent."""
+        if self.phase is Phase.OVER:
+            return
         task, connection = self._task, self._connection
         self._settle()
         if task is not None:
@@ -141,9 +143,12 @@ class HttpCall:
 
     def _enter(self, phase: Phase) -> None:
         limits = self._pool.limits
-        waits_s = {Phase.CONNECTING: limits.connect_s, Phase.WAITING: limits.first_byte_s}
+        if phase is Phase.WAITING:
+            wait_s = limits.first_byte_s
+        else:
+            wait_s = limits.connect_s if phase is Phase.CONNECTING else limits.idle_s
         self.phase = phase
-        self._deadline_s = asyncio.get_running_loop().time() + waits_s.get(phase, limits.idle_s)
+        self._deadline_s = asyncio.get_running_loop().time() + wait_s
 
     def _settle(self) -> None:
         self.phase = Phase.OVER

@@ -39,7 +39,8 @@ class Pool:
     def start(self, call: HttpCall, /) -> None:
         """Send a new call on a kept connection, or else on a new one."""
         self._calls.add(call)
-        self._arm()
+        if self._timer is None:
+            self._arm()
         while self._kept:
             if call.send_on(self._kept.popitem()[0], reused=True):
                 return
@@ -84,8 +85,7 @@ class Pool:
             call.refused(faults.truncated(self.where, "got a connection that closed at once"))
 
     def _arm(self) -> None:
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
+        self._timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
 
     def _sweep(self) -> None:
         self._timer = None

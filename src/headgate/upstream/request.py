@@ -19,6 +19,9 @@ from headgate.messages import HttpRequest
 
 Headers = Iterable[tuple[str, str]]
 
+_STARTS_MAX = 64
+"""Request lines that are remembered with their headers: an engine is asked by a few paths, again and again."""
+
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _OURS = frozenset(
     "accept-encoding connection content-length expect keep-alive te trailer transfer-encoding upgrade".split()
@@ -104,6 +107,7 @@ class RequestWriter:
         self._prefix = origin.prefix
         self._names = names | {"host", "user-agent"}
         self._fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed)
+        self._starts: dict[tuple[str, str], bytes] = {}
 
     def head(self, request: HttpRequest, /) -> bytes:
         """The bytes of the request line and headers, up to and with the empty line.
@@ -111,17 +115,29 @@ class RequestWriter:
         Raises:
             UsageError: if the method, the path or a header is not fit to be sent.
         """
-        if request.method not in _METHODS:
-            raise UsageError(f"expected a method of {', '.join(sorted(_METHODS))}, got {request.method!r}.")
-        if not _is_path(request.path):
-            raise UsageError("expected a path that begins with / and holds only visible ASCII (others escaped as %…).")
-        length = f"content-length: {len(request.body)}\r\n" if request.body or request.method != "GET" else ""
-        line = f"{request.method} {self._prefix}{request.path} HTTP/1.1\r\n"
-        return f"{line}{self._fixed}{self._varying(request.headers)}{length}\r\n".encode("latin-1")
+        key = request.method, request.path
+        start = self._starts.get(key)
+        if start is None:
+            start = self._start(request.method, request.path)
+            if len(self._starts) < _STARTS_MAX:
+                self._starts[key] = start
+        if request.headers:
+            start += self._varying(request.headers)
+        if request.body or request.method != "GET":
+            return b"%bcontent-length: %d\r\n\r\n" % (start, len(request.body))
+        return start + b"\r\n"
 
-    def _varying(self, headers: Headers) -> str:
+    def _start(self, method: str, path: str) -> bytes:
+        """The request line, and the headers that are always the same."""
+        if method not in _METHODS:
+            raise UsageError(f"expected a method of {', '.join(sorted(_METHODS))}, got {method!r}.")
+        if not _is_path(path):
+            raise UsageError("expected a path that begins with / and holds only visible ASCII (others escaped as %…).")
+        return f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._fixed}".encode("latin-1")
+
+    def _varying(self, headers: Headers) -> bytes:
         checked = ((_checked_name(name), _checked_value(name, value)) for name, value in headers)
-        return "".join(f"{name}: {value}\r\n" for name, value in checked if name not in self._names)
+        return "".join(f"{name}: {value}\r\n" for name, value in checked if name not in self._names).encode("latin-1")
 
 
 def _checked_name(name: str) -> str:

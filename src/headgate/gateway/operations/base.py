@@ -139,8 +139,8 @@ class Operation(NamedTuple):
 
     `path` may end in `{name}`, which stands for the rest of any path, `/` included. `action` is what policies call it,
     and `surface` names whose errors it wears. One that `asks` reads a JSON body and an engine's answer, and begins
-    nothing while the gateway drains; it authorises itself, by `Asked.choose`. `shape` is its body, as far as it is
-    published, and `content_type` its answer's.
+    nothing while the gateway drains; it authorises itself, by `Asked.choose`. `shape` is its body and `answers` its
+    answer's, as far as they are published, and `content_type` the answer's.
     """
 
     path: str
@@ -152,6 +152,7 @@ class Operation(NamedTuple):
     asks: bool = False
     shape: type[msgspec.Struct] | None = None
     content_type: str = JSON
+    answers: type[msgspec.Struct] | None = None
 
     @property
     def prefix(self) -> str | None:

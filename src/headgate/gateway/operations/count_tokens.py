@@ -30,10 +30,16 @@ _MARK = (b"x-headgate-estimate", b"bytes/4")
 class CountRequest(msgspec.Struct):
     """As much of the body as is published; it is passed on as it is."""
 
-    model: str
     messages: list[dict[str, Any]]
+    model: str | None = None
     system: str | list[dict[str, Any]] | None = None
     tools: list[dict[str, Any]] | None = None
+
+
+class TokenCount(msgspec.Struct):
+    """The reply."""
+
+    input_tokens: int
 
 
 class _Counted(msgspec.Struct):
@@ -93,4 +99,4 @@ def _read(reply: Reply) -> int | None:
 
 
 def _body(tokens: int) -> bytes:
-    return msgspec.json.encode({"input_tokens": tokens})
+    return msgspec.json.encode(TokenCount(tokens))

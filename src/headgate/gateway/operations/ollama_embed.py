@@ -8,7 +8,7 @@ Spec: https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embeddings
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -28,16 +28,34 @@ _encode = msgspec.json.Encoder().encode
 class EmbedRequest(msgspec.Struct):
     """A request for the vectors of one text or several."""
 
-    model: str
     input: str | list[str]
+    model: str | None = None
     dimensions: int | None = None
 
 
 class EmbeddingsRequest(msgspec.Struct):
     """A request for the vector of one text, as older clients write it."""
 
-    model: str
     prompt: str
+    model: str | None = None
+
+
+# The engine's own numbers, which reading and writing them again might change.
+_Numbers = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "array", "items": {"type": "number"}})]
+
+
+class EmbedReply(msgspec.Struct, omit_defaults=True):
+    """A vector for each text, in their order; an Ollama engine's own reply tells more."""
+
+    model: str
+    embeddings: list[_Numbers]
+    prompt_eval_count: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class EmbeddingsReply(msgspec.Struct):
+    """The vector."""
+
+    embedding: _Numbers
 
 
 class _Vector(msgspec.Struct):
@@ -54,7 +72,8 @@ class _Vectors(msgspec.Struct):
     usage: _Usage | None = None
 
 
-Write = Callable[[str, _Vectors], dict[str, Any]]
+_NO_NUMBERS = msgspec.Raw(b"[]")
+Write = Callable[[str, _Vectors], msgspec.Struct]
 
 
 async def embed(asked: Asked, /) -> Response:
@@ -103,11 +122,11 @@ def _in_order(data: Sequence[_Vector]) -> list[_Vector]:
     return sorted(data, key=lambda vector: vector.index or 0)
 
 
-def _embeds(model: str, vectors: _Vectors) -> dict[str, Any]:
+def _embeds(model: str, vectors: _Vectors) -> EmbedReply:
     count = None if vectors.usage is None else vectors.usage.prompt_tokens
-    told = {} if count is None else {"prompt_eval_count": count}
-    return {"model": model, "embeddings": [vector.embedding for vector in vectors.data], **told}
+    numbers = [vector.embedding for vector in vectors.data]
+    return EmbedReply(model, numbers, msgspec.UNSET if count is None else count)
 
 
-def _embedding(_model: str, vectors: _Vectors) -> dict[str, Any]:
-    return {"embedding": vectors.data[0].embedding if vectors.data else []}
+def _embedding(_model: str, vectors: _Vectors) -> EmbeddingsReply:
+    return EmbeddingsReply(vectors.data[0].embedding if vectors.data else _NO_NUMBERS)

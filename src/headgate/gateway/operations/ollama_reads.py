@@ -38,6 +38,12 @@ class ShowRequest(msgspec.Struct):
     name: str | None = None
 
 
+class Version(msgspec.Struct):
+    """The reply of `/api/version`."""
+
+    version: str
+
+
 class _Caps(msgspec.Struct):
     supports_tools: Any = None
 
@@ -63,7 +69,7 @@ async def greeting(_asked: Asked, /) -> Response:
 
 async def version(_asked: Asked, /) -> Response:
     """Which Ollama's API this is."""
-    return Response(200, _encode({"version": VERSION}))
+    return Response(200, _encode(Version(VERSION)))
 
 
 async def tags(asked: Asked, /) -> Response:

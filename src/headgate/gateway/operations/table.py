@@ -1,4 +1,4 @@
-"""Every operation of the gateway, as a table."""
+"""Every operation of the gateway, as a table; other packages bring theirs as entry points."""
 
 from __future__ import annotations
 
@@ -6,15 +6,26 @@ import msgspec
 
 from headgate.gateway.operations import count_tokens, ollama_embed, ollama_reads, passing, reads
 from headgate.gateway.operations.base import JSON, Answer, Operation
+from headgate.plugins import of_others
 
+_GROUP = "headgate.operations"
 _GET = ("GET", "HEAD")
 _NO_KEY = "Needs no key; whoever brings one is told the engines' names too."
 _NOT_HERE = "Refused: models are changed on the engine itself."
 
 
-def get(path: str, action: str, answer: Answer, summary: str, *, surface: str = "chat", kind: str = JSON) -> Operation:
+def get(
+    path: str,
+    action: str,
+    answer: Answer,
+    summary: str,
+    *,
+    surface: str = "chat",
+    kind: str = JSON,
+    answers: type[msgspec.Struct] | None = None,
+) -> Operation:
     """An operation that only tells something, as text of this kind."""
-    return Operation(path, _GET, action, answer, summary, surface, content_type=kind)
+    return Operation(path, _GET, action, answer, summary, surface, content_type=kind, answers=answers)
 
 
 def _post(
@@ -25,9 +36,10 @@ def _post(
     *,
     surface: str = "chat",
     shape: type[msgspec.Struct] | None = None,
+    answers: type[msgspec.Struct] | None = None,
 ) -> Operation:
     """An operation that an engine answers."""
-    return Operation(path, ("POST",), action, answer, summary, surface, asks=True, shape=shape)
+    return Operation(path, ("POST",), action, answer, summary, surface, asks=True, shape=shape, answers=answers)
 
 
 def _refused(path: str, *methods: str) -> Operation:
@@ -59,11 +71,19 @@ _ANTHROPIC = (
         "How many tokens a request has; an estimate, and marked as one, where the engine does not count.",
         surface="anthropic",
         shape=count_tokens.CountRequest,
+        answers=count_tokens.TokenCount,
     ),
 )
 _OLLAMA = (
     get("/", "greeting", ollama_reads.greeting, "The sentence that tells Ollama.", surface="ollama", kind="text/plain"),
-    get("/api/version", "version", ollama_reads.version, "Which Ollama's API this is.", surface="ollama"),
+    get(
+        "/api/version",
+        "version",
+        ollama_reads.version,
+        "Which Ollama's API this is.",
+        surface="ollama",
+        answers=ollama_reads.Version,
+    ),
     get("/api/tags", "models", ollama_reads.tags, "What all engines serve.", surface="ollama"),
     get("/api/ps", "models", ollama_reads.ps, "What is in memory, as far as engines tell.", surface="ollama"),
     _post(
@@ -81,6 +101,7 @@ _OLLAMA = (
         "Vectors of one text or several.",
         surface="ollama",
         shape=ollama_embed.EmbedRequest,
+        answers=ollama_embed.EmbedReply,
     ),
     _post(
         "/api/embeddings",
@@ -89,6 +110,7 @@ _OLLAMA = (
         "The vector of one text, as older clients ask for it.",
         surface="ollama",
         shape=ollama_embed.EmbeddingsRequest,
+        answers=ollama_embed.EmbeddingsReply,
     ),
     _refused("/api/pull", "POST"),
     _refused("/api/push", "POST"),
@@ -98,3 +120,8 @@ _OLLAMA = (
     _refused("/api/blobs/{digest}", "HEAD", "POST"),
 )
 OPERATIONS = (*_OWN, *_OPENAI, *_ANTHROPIC, *_OLLAMA)
+
+
+def operations() -> tuple[Operation, ...]:
+    """Ours, and those of other packages; of two at one path the last one answers."""
+    return (*OPERATIONS, *of_others(_GROUP).values())
