@@ -263,6 +263,10 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         return {tool.name: tool.parameters for tool in self.tools or ()}
 
 
+AS_JSON = (("content-type", "application/json"),)
+"""The headers of a request with a JSON body; vLLM refuses one without (its `validate_json_request`)."""
+
+
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request to an engine: `path` is joined to the upstream's base URL; `dropped` names unserved fields."""
 

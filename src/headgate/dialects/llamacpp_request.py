@@ -16,7 +16,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from headgate.dialects.request_table import Rule, Rules, asks_for_nothing
 from headgate.errors import RequestError
-from headgate.messages import ChatRequest, Completion, HttpRequest
+from headgate.messages import AS_JSON, ChatRequest, Completion, HttpRequest
 from headgate.strict_json import pointer
 
 
@@ -100,7 +100,7 @@ def request(chat: ChatRequest) -> HttpRequest:
         _take(name, value, draft)
     body["stream"] = True
     body["response_fields"] = RESPONSE_FIELDS
-    return HttpRequest(path=path, body=_encode(body), dropped=tuple(draft.dropped))
+    return HttpRequest(path=path, headers=AS_JSON, body=_encode(body), dropped=tuple(draft.dropped))
 
 
 def _text(chat: ChatRequest, completion: Completion) -> tuple[str, dict[str, Any]]:

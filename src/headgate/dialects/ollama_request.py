@@ -16,7 +16,7 @@ from msgspec import Raw
 from headgate.dialects.ollama_request_table import OPTIONS, RULES
 from headgate.dialects.request_table import asks_for_nothing, unsaid
 from headgate.errors import RequestError
-from headgate.messages import ChatMessage, ChatRequest, Completion, HttpRequest, Part, Tool
+from headgate.messages import AS_JSON, ChatMessage, ChatRequest, Completion, HttpRequest, Part, Tool
 from headgate.strict_json import pointer
 
 _encode = msgspec.json.Encoder().encode
@@ -65,7 +65,7 @@ def request(chat: ChatRequest) -> HttpRequest:
     path = _conversation(chat, draft) if chat.completion is None else _text(chat.completion, draft)
     _translate(draft)
     body = draft.fields | ({"options": draft.options} if draft.options else {}) | {"stream": True}
-    return HttpRequest(path=path, body=_encode(body), dropped=tuple(dict.fromkeys(draft.dropped)))
+    return HttpRequest(path=path, headers=AS_JSON, body=_encode(body), dropped=tuple(dict.fromkeys(draft.dropped)))
 
 
 def _conversation(chat: ChatRequest, draft: _Draft) -> str:

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from headgate.dialects.openai_request import extras
 from headgate.dialects.request_table import Rule, Rules
-from headgate.messages import ChatRequest, Completion, HttpRequest
+from headgate.messages import AS_JSON, ChatRequest, Completion, HttpRequest
 
 _encode = msgspec.json.Encoder().encode
 
@@ -69,7 +69,7 @@ def request(chat: ChatRequest, completion: Completion) -> HttpRequest:
             dropped.append(name)
     body["stream"] = True
     body["stream_options"] = {"include_usage": True}
-    return HttpRequest(path="/v1/completions", body=_encode(body), dropped=tuple(dropped))
+    return HttpRequest(path="/v1/completions", headers=AS_JSON, body=_encode(body), dropped=tuple(dropped))
 
 
 def _logprobs(options: dict[str, Raw]) -> dict[str, Raw]:

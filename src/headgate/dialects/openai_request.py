@@ -14,7 +14,7 @@ import msgspec
 
 from headgate.dialects.request_table import Rule, Rules, asks_for_nothing, unsaid
 from headgate.errors import RequestError
-from headgate.messages import ChatMessage, ChatRequest, HttpRequest, Spelling, Tool
+from headgate.messages import AS_JSON, ChatMessage, ChatRequest, HttpRequest, Spelling, Tool
 from headgate.spelling import CLOSING, OPENING
 from headgate.strict_json import pointer
 
@@ -119,7 +119,7 @@ def request(chat: ChatRequest) -> HttpRequest:
             dropped.append(name)
     body["stream"] = True
     body[_STREAM_OPTIONS] = {"include_usage": True}
-    return HttpRequest(path="/v1/chat/completions", body=_encode(body), dropped=tuple(dropped))
+    return HttpRequest(path="/v1/chat/completions", headers=AS_JSON, body=_encode(body), dropped=tuple(dropped))
 
 
 def _refuse(name: str, value: msgspec.Raw) -> None:

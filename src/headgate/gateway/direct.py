@@ -35,14 +35,6 @@ class Event(Protocol):
         ...
 
 
-class Closable(Protocol):
-    """A way to the client."""
-
-    def close(self) -> None:
-        """Close it after what was written."""
-        ...
-
-
 class Connection(Protocol):
     """What a lane needs of the server's connection."""
 
@@ -80,12 +72,12 @@ class Account(Protocol):
         ...
 
     @property
-    def on_response(self) -> Callable[..., None]:
+    def on_response(self) -> Any:  # a callable; pyright binds one in slots as a method
         """Called once the reply is whole."""
         ...
 
     @property
-    def transport(self) -> Closable:
+    def transport(self) -> Any:  # uvicorn's type says more than what stands there can
         """What is closed where the connection is not kept."""
         ...
 

@@ -7,7 +7,6 @@ Why: `docs/decisions/0017-plain-calls-for-a-head-that-comes-again.md`
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from headgate.errors import PeerError
@@ -37,7 +36,7 @@ class Turn:
         transport: the way to the client.
         flow: uvicorn's, of the connection.
         default_headers: of every reply.
-        on_response: is called once the reply is whole.
+        on_response: a callable; called once the reply is whole.
     """
 
     __slots__ = (
@@ -52,7 +51,7 @@ class Turn:
     )
     message_event = _NOBODY
 
-    def __init__(self, transport: Way, flow: Any, default_headers: Headers, on_response: Callable[[], None]) -> None:
+    def __init__(self, transport: Way, flow: Any, default_headers: Headers, on_response: Any) -> None:
         self.transport = transport
         self.flow = flow
         self.default_headers = default_headers

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from headgate._version import __version__
 from headgate.errors import UsageError
-from headgate.messages import HttpRequest
+from headgate.messages import AS_JSON, HttpRequest
 
 Headers = Iterable[tuple[str, str]]
 
@@ -107,7 +107,7 @@ class RequestWriter:
         self._prefix = origin.prefix
         self._names = names | {"host", "user-agent"}
         self._fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed)
-        self._starts: dict[tuple[str, str], bytes] = {}
+        self._starts: dict[tuple[str, str, bool], bytes] = {}
 
     def head(self, request: HttpRequest, /) -> bytes:
         """The bytes of the request line and headers, up to and with the empty line.
@@ -115,25 +115,26 @@ class RequestWriter:
         Raises:
             UsageError: if the method, the path or a header is not fit to be sent.
         """
-        key = request.method, request.path
+        key = request.method, request.path, request.headers == AS_JSON
         start = self._starts.get(key)
         if start is None:
-            start = self._start(request.method, request.path)
+            start = self._start(*key)
             if len(self._starts) < _STARTS_MAX:
                 self._starts[key] = start
-        if request.headers:
+        if request.headers and not key[2]:
             start += self._varying(request.headers)
         if request.body or request.method != "GET":
             return b"%bcontent-length: %d\r\n\r\n" % (start, len(request.body))
         return start + b"\r\n"
 
-    def _start(self, method: str, path: str) -> bytes:
+    def _start(self, method: str, path: str, is_json: bool) -> bytes:  # noqa: FBT001 - a part of the key
         """The request line, and the headers that are always the same."""
         if method not in _METHODS:
             raise UsageError(f"expected a method of {', '.join(sorted(_METHODS))}, got {method!r}.")
         if not _is_path(path):
             raise UsageError("expected a path that begins with / and holds only visible ASCII (others escaped as %…).")
-        return f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._fixed}".encode("latin-1")
+        start = f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._fixed}".encode("latin-1")
+        return start + self._varying(AS_JSON) if is_json else start
 
     def _varying(self, headers: Headers) -> bytes:
         checked = ((_checked_name(name), _checked_value(name, value)) for name, value in headers)

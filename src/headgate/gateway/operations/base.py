@@ -24,11 +24,10 @@ from headgate.gateway.engines import Engine
 from headgate.gateway.fault import late_end
 from headgate.gateway.fleet import Chosen, Fleet
 from headgate.gateway.policy import Entry
-from headgate.messages import HttpRequest
+from headgate.messages import AS_JSON, HttpRequest
 from headgate.upstream.base import Reply
 
 JSON = "application/json"
-_SENT_AS = (("content-type", JSON),)
 
 
 class Response(NamedTuple):
@@ -93,7 +92,7 @@ class Asked:
         Raises:
             UpstreamError: if there is none in time, or none that can be read.
         """
-        return await self.ask(engine, HttpRequest(path=path, headers=_SENT_AS, body=body))
+        return await self.ask(engine, HttpRequest(path=path, headers=AS_JSON, body=body))
 
     async def ask(self, engine: Engine, request: HttpRequest) -> Reply:
         """As `post`, for any request."""
