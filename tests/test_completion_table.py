@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
+from request_rules import check
 from test_docs import DOCS, assert_table, row
 
 from headgate.dialects import dialect, llamacpp_request, ollama_request_table, openai_completion
@@ -65,26 +67,7 @@ def test_the_tables_are_documented_as_they_are() -> None:
 def test_what_the_table_says_is_what_happens(engine: str, field: str) -> None:
     """The table is promised to people; a row that did something else would be a silent loss."""
     name = field.replace("*", "x")
-    rule = TABLES[engine][name]
-    if rule.action == "refuse":
-        with pytest.raises(RequestError) as refused:
-            asked(engine, **{name: value_of(field)})
-        assert ("unsupported", f"/{name}") == (refused.value.code, refused.value.param)
-        return
-    found = asked(engine, **{name: value_of(field)})
-    body = json.loads(found.body)
-
-    match rule.action:
-        case "pass":
-            assert (value_of(field), ()) == (body[name], found.dropped)
-        case "rename" | "change":
-            outer, _, inner = rule.to.partition(".")
-            assert () == found.dropped
-            assert inner in body[outer] if inner else outer in body
-            assert rule.action == "change" or value_of(field) == (body[outer][inner] if inner else body[outer])
-        case "drop":
-            assert (name,) == found.dropped
-            assert name not in body
+    check(name, TABLES[engine][name], value_of(field), partial(asked, engine))
 
 
 @pytest.mark.parametrize("engine", TABLES)

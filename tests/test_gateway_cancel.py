@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import pytest
+from loops import Run
 from raw_http import Client, chat_body, connected, served
 
 from headgate.config import Config, UpstreamConfig
@@ -18,7 +19,6 @@ from headgate.limits import Limits
 from headgate.testing.fake_engine import HANG, Answer, Asked, FakeEngine, Step, chunk, head, plain, said, sse, streamed
 from headgate.upstream.http import HttpUpstream
 
-Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 Way: TypeAlias = Callable[[Client], None]
 
 PROMPT_S = 5.0
@@ -26,18 +26,6 @@ PROMPT_S = 5.0
 
 BEGUN = sse(chunk({"role": "assistant", "content": "Hel"}))
 FINISHED = sse(chunk({"content": "lo"}, finish="stop"))
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """Run a coroutine in a new event loop of each kind."""
-
-    def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
-        factory = None if request.param == "asyncio" else pytest.importorskip("uvloop").new_event_loop
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(asyncio.wait_for(main, 60))
-
-    return run_in_loop
 
 
 @asynccontextmanager

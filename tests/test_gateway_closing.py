@@ -6,12 +6,13 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
+from loops import Run
 from raw_http import WITHIN_S, Client, chat_body, connected, served
 
 from headgate.config import Config, UpstreamConfig
@@ -20,23 +21,9 @@ from headgate.gateway.policy import MemoryPolicy, Outcome
 from headgate.limits import Limits
 from headgate.testing.fake_engine import HANG, Answer, FakeEngine, chunk, said, sse, streamed
 
-Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
-
 KEY, PAGE = "sk-of-the-closing", "https://chat.example"
 BODY_BYTES = 1_000_000
 """Far more than the server reads before it answers."""
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """Run a coroutine in a new event loop of each kind."""
-
-    def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
-        factory = None if request.param == "asyncio" else pytest.importorskip("uvloop").new_event_loop
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(asyncio.wait_for(main, 60))
-
-    return run_in_loop
 
 
 @asynccontextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
+from loops import Run
 from raw_http import WITHIN_S, Client, Reply, answers, chat_body, connected, error_of, gateway, served
 
 from headgate.config import Config, UpstreamConfig
@@ -35,21 +36,6 @@ from headgate.testing.fake_engine import (
     until_close,
 )
 from headgate.upstream.http import HttpUpstream
-
-Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """Run a coroutine in a new event loop of each kind."""
-
-    def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
-        factory = None if request.param == "asyncio" else pytest.importorskip("uvloop").new_event_loop
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(asyncio.wait_for(main, 60))
-
-    return run_in_loop
-
 
 # Ends
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loops import Run
 from raw_http import WITHIN_S, Client, Reply, chat_body, connected, served
 
 from headgate.config import Config, UpstreamConfig
@@ -22,23 +23,9 @@ from headgate.gateway.server import listen, make_server, url_of
 from headgate.limits import Limits
 from headgate.testing.fake_engine import HANG, Answer, FakeEngine, chunk, plain, said, sse, streamed
 
-Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
-
 KEY, OTHER_KEY, PAGE = "sk-of-the-short-way", "sk-of-later", "https://chat.example"
 _CHANGING = re.compile(rb"(req_|chatcmpl-|msg_)\w+|(?<=overhead-us: )\d+|(?<=created\":)\d+|(?<=date: )[^\r]+")
 """What differs between two replies to one request: ids and times."""
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """Run a coroutine in a new event loop of each kind."""
-
-    def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
-        factory = None if request.param == "asyncio" else pytest.importorskip("uvloop").new_event_loop
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(asyncio.wait_for(main, 60))
-
-    return run_in_loop
 
 
 @pytest.fixture

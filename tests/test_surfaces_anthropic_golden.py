@@ -8,49 +8,25 @@ reviewed in the diff.
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from anthropic_reader import read, read_whole
+from surface_goldens import events_of, golden, whole_of
 
-from headgate.accumulate import Accumulator
 from headgate.conform import check_events, check_stream
 from headgate.dialects import dialect
-from headgate.errors import PeerError, RequestError
-from headgate.events import Event, from_jsonl
+from headgate.errors import RequestError
 from headgate.surfaces import surface
 from headgate.surfaces.base import Writing
 
 FOLDER = Path(__file__).parent / "fixtures" / "surfaces" / "anthropic"
 REPLIES = sorted((FOLDER / "replies").iterdir())
 REQUESTS = sorted((FOLDER / "requests").iterdir())
-REWRITE = os.environ.get("HEADGATE_GOLDEN") == "rewrite"
 ANTHROPIC = surface("anthropic")
 WRITING = Writing("msg_1", 7, "asked")
-
-
-def golden(file: Path, got: bytes) -> None:
-    if REWRITE:
-        file.write_bytes(got)
-
-    assert file.read_bytes() == got
-
-
-def events_of(folder: Path) -> list[Event]:
-    return list(from_jsonl((folder / "events.jsonl").read_bytes()))
-
-
-def whole_of(events: list[Event]) -> bytes:
-    """The whole reply or the error, as HTTP would carry it: its status, and its body."""
-    gathered = Accumulator()
-    gathered.feed_all(events)
-    error = gathered.message.error
-    if error is None:
-        return b"200\n%b\n" % ANTHROPIC.whole(gathered.messages, WRITING)
-    return b"%d\n%b\n" % ANTHROPIC.error(PeerError(error.code, error.message, status=error.status_hint))
 
 
 @pytest.mark.parametrize("folder", REPLIES, ids=lambda folder: folder.name)
@@ -61,7 +37,7 @@ def test_a_reply_has_its_golden_bytes(folder: Path) -> None:
 
     assert [] == check_events(events)
     golden(folder / "stream.sse", data)
-    golden(folder / "whole.http", whole_of(events))
+    golden(folder / "whole.http", whole_of(ANTHROPIC, WRITING, events))
     assert [] == check_stream(data, "anthropic")
     assert writes.done
     assert (b"event: error\n" in data) == writes.failed

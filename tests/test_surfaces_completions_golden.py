@@ -8,52 +8,24 @@ and reviewed in the diff.
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from surface_goldens import events_of, golden, whole_of
 
-from headgate.accumulate import Accumulator
 from headgate.conform import check_events, check_stream
 from headgate.dialects import dialect
-from headgate.errors import PeerError, RequestError
-from headgate.events import Event, from_jsonl
+from headgate.errors import RequestError
 from headgate.surfaces import surface
 from headgate.surfaces.base import Writing
 
 FOLDER = Path(__file__).parent / "fixtures" / "surfaces" / "completions"
 REPLIES = sorted((FOLDER / "replies").iterdir())
 REQUESTS = sorted((FOLDER / "requests").iterdir())
-REWRITE = os.environ.get("HEADGATE_GOLDEN") == "rewrite"
 SURFACE = surface("completions")
 WRITING = Writing("cmpl-1", 1795221199, "asked", include_usage=True, include_timings=True)
-
-
-def golden(file: Path, got: bytes) -> None:
-    if REWRITE:
-        file.write_bytes(got)
-
-    assert file.read_bytes() == got
-
-
-def events_of(folder: Path) -> list[Event]:
-    return list(from_jsonl((folder / "events.jsonl").read_bytes()))
-
-
-def whole_of(events: list[Event]) -> bytes:
-    """The whole reply or the error, as HTTP would carry it: its status, and its body."""
-    gathered = Accumulator()
-    gathered.feed_all(events)
-    error = gathered.message.error
-    if error is not None:
-        return b"%d\n%b\n" % SURFACE.error(PeerError(error.code, error.message, status=error.status_hint))
-    try:
-        status, body = 200, SURFACE.whole(gathered.messages, WRITING)
-    except PeerError as failure:
-        status, body = SURFACE.error(failure)
-    return b"%d\n%b\n" % (status, body)
 
 
 @pytest.mark.parametrize("folder", REPLIES, ids=lambda folder: folder.name)
@@ -64,7 +36,7 @@ def test_a_reply_has_its_golden_bytes(folder: Path) -> None:
 
     assert [] == check_events(events)
     golden(folder / "stream.sse", data)
-    golden(folder / "reply.whole", whole_of(events))
+    golden(folder / "reply.whole", whole_of(SURFACE, WRITING, events))
     assert [] == check_stream(data, "completions")
 
 

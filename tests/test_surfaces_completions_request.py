@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from anything import anything, changed_somewhere
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -199,19 +200,7 @@ def prompt_of(given_one: Any) -> Any:
     return given_one[0] if isinstance(given_one, list) and isinstance(given_one[0], str) else given_one
 
 
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.sampled_from([10**400, -1, 0.5, "", "x", "json_schema"]),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["type", "schema", "x"]), inner),
-    max_leaves=4,
-)
-
-
-def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every container and key or index in it, so that `container[key] = other` changes the value."""
-    keys: list[Any] = (
-        list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
-    )
-    return [(value, key) for key in keys] + [place for key in keys for place in places(value[key])]
+ANYTHING = anything(["json_schema"], ["type", "schema", "x"])
 
 
 @settings(max_examples=400, deadline=None)
@@ -220,9 +209,7 @@ def test_a_body_with_anything_anywhere_is_served_or_refused_with_a_pointer(
     body: dict[str, Any], data: st.DataObject
 ) -> None:
     """A fault in the body is the client's to read, never an exception of ours."""
-    changed = json.loads(json.dumps(body))
-    container, key = data.draw(st.sampled_from(places(changed)))
-    container[key] = data.draw(ANYTHING)
+    changed = changed_somewhere(body, data, ANYTHING)
 
     assert {refusal_of(engine, changed) for engine in ENGINES} <= {None, (400, True)}
 

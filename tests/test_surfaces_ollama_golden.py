@@ -8,54 +8,23 @@ and reviewed in the diff.
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from surface_goldens import events_of, golden, whole_of
 
-from headgate.accumulate import Accumulator
 from headgate.conform import check_events, check_stream
 from headgate.dialects import dialect
-from headgate.errors import PeerError
-from headgate.events import Event, from_jsonl
 from headgate.surfaces import surface
 from headgate.surfaces.base import Writing
 
 FOLDER = Path(__file__).parent / "fixtures" / "surfaces" / "ollama"
 REPLIES = sorted((FOLDER / "replies").iterdir())
 REQUESTS = sorted((FOLDER / "requests").iterdir())
-REWRITE = os.environ.get("HEADGATE_GOLDEN") == "rewrite"
 SURFACES = {"ollama": "chat", "ollama_generate": "generate"}
 WRITING = Writing("id", 1795221199, "asked")
-
-
-def golden(file: Path, got: bytes) -> None:
-    if REWRITE:
-        file.write_bytes(got)
-
-    assert file.read_bytes() == got
-
-
-def events_of(folder: Path) -> list[Event]:
-    return list(from_jsonl((folder / "events.jsonl").read_bytes()))
-
-
-def whole_of(name: str, events: list[Event]) -> bytes:
-    """The whole reply or the error, as HTTP would carry it: its status, and its body."""
-    gathered = Accumulator()
-    gathered.feed_all(events)
-    message = gathered.message
-    served = surface(name)
-    if message.error is not None:
-        error = PeerError(message.error.code, message.error.message, status=message.error.status_hint)
-        return b"%d\n%b\n" % served.error(error)
-    try:
-        status, body = 200, served.whole([message], WRITING)
-    except PeerError as error:
-        status, body = served.error(error)
-    return b"%d\n%b\n" % (status, body)
 
 
 @pytest.mark.parametrize("name", SURFACES)
@@ -67,7 +36,7 @@ def test_a_reply_has_its_golden_bytes(folder: Path, name: str) -> None:
 
     assert [] == check_events(events)
     golden(folder / f"{SURFACES[name]}.ndjson", data)
-    golden(folder / f"{SURFACES[name]}.whole", whole_of(name, events))
+    golden(folder / f"{SURFACES[name]}.whole", whole_of(surface(name), WRITING, events))
     assert [] == check_stream(data, name)
 
 

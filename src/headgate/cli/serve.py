@@ -29,7 +29,7 @@ FORMS: Sequence[Form] = ("text", "json", "off")
 DEMOS: Sequence[Demo] = ("engine", "recordings")
 
 _GARBAGE = 20_000
-"""Objects after which the garbage collector looks for cycles; a request leaves two at most."""
+"""Objects after which the garbage collector looks for cycles; a request leaves about two."""
 
 _Word = TypeVar("_Word", bound=str)
 

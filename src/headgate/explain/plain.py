@@ -8,7 +8,6 @@ from headgate.explain.harmless import harmless
 from headgate.explain.layout import Block, Line, Segment
 
 _NUMBER, _TIME, _SIZE = 6, 14, 11
-_SUMMARY = 20
 
 Paint = Callable[[Segment], str]
 """Writes a segment, harmless by then, in its style."""

@@ -29,7 +29,7 @@ from headgate.events import (
 from headgate.surfaces.anthropic_blocks import HELD_CHARS_MAX, Blocks, frame
 from headgate.surfaces.anthropic_ids import to_client
 from headgate.surfaces.anthropic_reply import error_body, stop, usage_at_start, usage_of
-from headgate.surfaces.base import Frame, Writing
+from headgate.surfaces.base import NO_END, Frame, Writing
 
 PING = frame("ping")
 
@@ -73,7 +73,7 @@ class AnthropicEncoder:
         """The events are over: nothing after a terminal, else an error event."""
         if self.done:
             return b""
-        return self._fail(stream_error("upstream_truncated", "the stream stopped without an end."))
+        return self._fail(NO_END)
 
     def _event(self, event: Event) -> bytes:
         blocks = self._blocks

@@ -10,9 +10,12 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from headgate.errors import PeerError
+from headgate.errors import PeerError, stream_error
 from headgate.events import Event, ReasoningDelta, TextDelta
 from headgate.messages import ChatRequest, IdFactory, Message, Spelling
+
+NO_END = stream_error("upstream_truncated", "the stream stopped without an end.")
+"""What an encoder tells whose events are over before their end."""
 
 
 class Writing(NamedTuple):

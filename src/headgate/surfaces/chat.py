@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from headgate.errors import PeerError, stream_error
+from headgate.errors import stream_error
 from headgate.events import (
     BlockEnd,
     Event,
@@ -32,15 +32,13 @@ from headgate.spelling import CLOSING, OPENING, tagged
 from headgate.surfaces.base import Frame, Writing
 from headgate.surfaces.chat_request import parse, parse_prompt
 from headgate.surfaces.chat_shapes import Body
-from headgate.surfaces.chunks import KEEPALIVE, ChunkEncoder, finish_word, whole
-from headgate.surfaces.error_object import error_object
+from headgate.surfaces.chunks import ChunkEncoder, ChunkSurface, finish_word, whole
 from headgate.surfaces.line_safe import json_text
 
 _PROMPT_PATH = "/chat"
-_encode = msgspec.json.Encoder().encode
 
 
-class Chat:
+class Chat(ChunkSurface):
     """The surface."""
 
     name = "chat"
@@ -64,15 +62,6 @@ class Chat:
         """One `chat.completion`."""
         choices = [_whole_choice(message, writing.reasoning) for message in messages]
         return whole("chat.completion", messages, choices, writing)
-
-    def keepalive(self, writing: Writing, /) -> bytes:
-        """A comment, which every event-stream reader ignores."""
-        del writing
-        return KEEPALIVE
-
-    def error(self, failure: PeerError, /) -> tuple[int, bytes]:
-        """The status, and OpenAI's error object."""
-        return failure.status, _encode({"error": error_object(failure.message, failure.code, failure.param)})
 
     def new_id(self, ids: IdFactory, /) -> str:
         """A `chatcmpl-` id."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from headgate.errors import stream_error
+from headgate.errors import PeerError
 from headgate.events import (
     Annotation,
     Event,
@@ -29,7 +29,7 @@ from headgate.events import (
     Usage,
 )
 from headgate.messages import Message, usage_to_openai
-from headgate.surfaces.base import Writing
+from headgate.surfaces.base import NO_END, Writing
 from headgate.surfaces.error_object import error_object
 from headgate.surfaces.line_safe import line_safe
 
@@ -42,6 +42,19 @@ _UNSAID = frozenset({Annotation, Extra, Progress, ReasoningSignature, ReasoningS
 
 _FINISH = {"unknown": "stop", "cancelled": "stop"}
 _encode = msgspec.json.Encoder().encode
+
+
+class ChunkSurface:
+    """What both surfaces say alike."""
+
+    def keepalive(self, writing: Writing, /) -> bytes:
+        """A comment, which every event-stream reader ignores."""
+        del writing
+        return KEEPALIVE
+
+    def error(self, failure: PeerError, /) -> tuple[int, bytes]:
+        """The status, and OpenAI's error object."""
+        return failure.status, _encode({"error": error_object(failure.message, failure.code, failure.param)})
 
 
 class ChunkEncoder:
@@ -75,7 +88,7 @@ class ChunkEncoder:
         """The events are over: nothing after a terminal, else an error frame."""
         if self.done:
             return b""
-        return self.feed([stream_error("upstream_truncated", "the stream stopped without an end.")])
+        return self.feed([NO_END])
 
     def _event(self, event: Event, out: list[bytes]) -> None:
         """Encode one event; subclasses hand on what is nobody's own."""

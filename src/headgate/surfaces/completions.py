@@ -13,22 +13,20 @@ from typing import Any
 
 import msgspec
 
-from headgate.errors import PeerError, UpstreamError, stream_error
+from headgate.errors import UpstreamError, stream_error
 from headgate.events import Event, Logprob, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
 from headgate.messages import ChatRequest, IdFactory, Message, TextPart
 from headgate.surfaces.base import Frame, Writing
-from headgate.surfaces.chunks import KEEPALIVE, ChunkEncoder, finish_word, whole
+from headgate.surfaces.chunks import ChunkEncoder, ChunkSurface, finish_word, whole
 from headgate.surfaces.completions_request import parse
 from headgate.surfaces.completions_shapes import CompletionBody
-from headgate.surfaces.error_object import error_object
 from headgate.surfaces.line_safe import json_text
 
 _KIND = "text_completion"
 _CALLED = "expected text, got a tool call, which a text completion cannot say. Ask /v1/chat/completions."
-_encode = msgspec.json.Encoder().encode
 
 
-class Completions:
+class Completions(ChunkSurface):
     """The surface."""
 
     name = "completions"
@@ -56,15 +54,6 @@ class Completions:
             UpstreamError: `upstream_protocol`, for a message with tool calls.
         """
         return whole(_KIND, messages, list(map(_whole_choice, messages)), writing)
-
-    def keepalive(self, writing: Writing, /) -> bytes:
-        """A comment, which every event-stream reader ignores."""
-        del writing
-        return KEEPALIVE
-
-    def error(self, failure: PeerError, /) -> tuple[int, bytes]:
-        """The status, and OpenAI's error object."""
-        return failure.status, _encode({"error": error_object(failure.message, failure.code, failure.param)})
 
     def new_id(self, ids: IdFactory, /) -> str:
         """A `cmpl-` id."""

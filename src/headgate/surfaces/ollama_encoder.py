@@ -25,7 +25,7 @@ from headgate.events import (
     Usage,
 )
 from headgate.messages import Message, TextPart
-from headgate.surfaces.base import Frame, Writing
+from headgate.surfaces.base import NO_END, Frame, Writing
 from headgate.surfaces.ollama_lines import Form, Lines, call, done, error, goes_on, is_object
 
 _CUT = "the engine finished inside a tool call. Ask again."
@@ -82,7 +82,7 @@ class OllamaEncoder:
         """The events are over: nothing after a terminal, else an error line."""
         if self.done:
             return b""
-        return self.feed([stream_error("upstream_truncated", "the stream stopped without an end.")])
+        return self.feed([NO_END])
 
     def _event(self, event: Event, out: list[bytes]) -> None:
         match event:
