@@ -738,3 +738,18 @@ def test_the_dialect_is_found_by_its_name() -> None:
     assert "openai" == dialect("openai").name
     with pytest.raises(UsageError, match="openai"):
         dialect("nonsense")
+
+
+@pytest.mark.parametrize("first", [{"role": "assistant", "content": None}, {"role": "assistant", "content": ""}, {}])
+@pytest.mark.parametrize("content", [{"content": "a"}, {"content": ""}, {"content": None}, {}])
+@pytest.mark.parametrize("finish", [None, "stop", ""])
+def test_a_delta_of_nothing_but_text_says_what_it_says_beside_an_empty_refusal(
+    first: dict[str, Any], content: dict[str, Any], finish: str | None
+) -> None:
+    """The commonest deltas are read in fewer steps than one with any other field is."""
+
+    def told(**more: Any) -> list[Event]:
+        deltas = [chunk({**first, **more}), chunk({"content": "b", **more}), chunk({**content, **more}, finish)]
+        return events_of(sse(*deltas, chunk({}, "stop")) + DONE)
+
+    assert told(refusal="") == told()

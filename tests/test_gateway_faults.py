@@ -146,21 +146,23 @@ def test_a_decoder_that_gives_no_end_is_a_fault_too() -> None:
     asyncio.run(main())
 
 
+class _FaultyEncoder(ChatEncoder):
+    """Fails at everything after its first events, as one of somebody else's surface may."""
+
+    fed = False
+
+    def feed(self, events: Any, /) -> bytes:
+        if self.fed:
+            raise KeyError("my secret prompt")
+        self.fed = True
+        return super().feed(events)
+
+
 class _FaultyChat(Chat):
-    """A surface whose encoder fails at everything after its first events."""
+    """Its surface."""
 
     def encoder(self, writing: Writing, /) -> ChatEncoder:
-        encoder = super().encoder(writing)
-        good, fed = encoder.feed, list[bytes]()
-
-        def feed(events: Any, /) -> bytes:
-            if fed:
-                raise KeyError("my secret prompt")
-            fed.append(good(events))
-            return fed[0]
-
-        encoder.feed = feed  # type: ignore[method-assign]  # a fault, as a surface of somebody else may have one
-        return encoder
+        return _FaultyEncoder(writing)
 
 
 def test_a_stream_that_cannot_even_tell_its_failure_is_cut() -> None:

@@ -12,9 +12,10 @@ import pytest
 from raw_http import Client, chat_body, connected, error_of, served
 
 from headgate.config import Config, UpstreamConfig
-from headgate.dialects.base import Decoder, Reading
-from headgate.dialects.openai import OpenAI
+from headgate.dialects.base import Reading
+from headgate.dialects.openai import OpenAI, OpenAIDecoder
 from headgate.errors import RequestError
+from headgate.events import Event
 from headgate.gateway import Gateway
 from headgate.gateway.engines import engines
 from headgate.gateway.policy import MemoryPolicy, Outcome, Settlement
@@ -335,25 +336,27 @@ def test_a_client_that_reads_nothing_is_given_up_and_settled_once(*, stream: boo
 
 
 class _Faulty(OpenAI):
-    """A dialect whose decoder fails at its second read, or at once."""
+    """A dialect of somebody else, whose decoder fails at its second read, or at once."""
 
     def __init__(self, reads: int) -> None:
         self._reads = reads
 
-    def decoder(self, reading: Reading, /) -> Any:
-        decoder = super().decoder(reading)
-        good, left = decoder.feed, [None] * self._reads
+    def decoder(self, reading: Reading, /) -> OpenAIDecoder:
+        return _FaultyDecoder(reading, self._reads)
 
-        def feed(data: bytes) -> Any:
-            if not left:
-                raise KeyError("my secret prompt")
-            left.pop()
-            return good(data)
 
-        decoder.feed = feed  # type: ignore[method-assign]  # a fault, as a dialect of somebody else may have one
-        decoder.record_end = b""  # no record is skipped
-        faulty: Decoder = decoder
-        return faulty
+class _FaultyDecoder(OpenAIDecoder):
+    record_end = b""  # no record is skipped
+
+    def __init__(self, reading: Reading, reads: int) -> None:
+        super().__init__(reading)
+        self._left = reads
+
+    def feed(self, data: bytes, /) -> list[Event]:
+        if not self._left:
+            raise KeyError("my secret prompt")
+        self._left -= 1
+        return super().feed(data)
 
 
 @pytest.mark.parametrize(
@@ -516,16 +519,14 @@ def test_what_the_engine_takes_is_no_overhead_of_ours() -> None:
 class _Slow(OpenAI):
     """A dialect whose decoder takes its time."""
 
-    def decoder(self, reading: Reading, /) -> Any:
-        decoder = super().decoder(reading)
-        good = decoder.feed
+    def decoder(self, reading: Reading, /) -> OpenAIDecoder:
+        return _SlowDecoder(reading)
 
-        def feed(data: bytes) -> Any:
-            time.sleep(0.02)
-            return good(data)
 
-        decoder.feed = feed  # type: ignore[method-assign]  # as a dialect of somebody else may do
-        return decoder
+class _SlowDecoder(OpenAIDecoder):
+    def feed(self, data: bytes, /) -> list[Event]:
+        time.sleep(0.02)
+        return super().feed(data)
 
 
 @pytest.mark.parametrize(("stream", "reads"), [(True, 1), (False, 2)])

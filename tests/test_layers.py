@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 
 # Lowest first. A module imports only from rows above its own, and from its own package.
 ROWS = (
-    (0, "_version events limits plugins repairs signatures"),
+    (0, "_version events limits plugins repairs signatures twins"),
     (0, "errors messages"),
     (1, "call_ids framing markup spelling strict_json tool_names"),
     (2, "accumulate conform dialects surfaces"),

@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 from markup_cases import FAMILIES, NAMES, cases
+from msgspec.structs import replace
 from pieces import splitter
 
 from headgate.limits import DEFAULTS
@@ -16,6 +17,7 @@ from headgate.markup.family import Families, Settings
 from headgate.markup.readers.calls import CallFamily
 from headgate.markup.readers.json_calls import Frame
 from headgate.markup.scanner import Scanner
+from headgate.markup.spans import Kind
 
 SETTINGS = Settings({"f": None}, True, True, DEFAULTS)
 FRAME = Frame(openers=("<a>",))
@@ -69,7 +71,7 @@ def test_only_some_may_begin_in_the_middle_of_a_text() -> None:
 
 def test_who_is_not_wanted_is_not_asked() -> None:
     for tools, calls in (({"f": None}, True), ({}, False)):
-        settings = SETTINGS._replace(tools=tools)
+        settings = replace(SETTINGS, tools=tools)
 
         assert calls is bool(doors(Families((LONG,), named=False), settings).families)
 
@@ -77,7 +79,7 @@ def test_who_is_not_wanted_is_not_asked() -> None:
 def test_thoughts_are_looked_for_with_every_family_that_thinks() -> None:
     assert doors(families_named("hermes"), SETTINGS).thinks
     assert not doors(families_named("harmony"), SETTINGS).thinks
-    assert splitter("off").plain("<think>") is None
+    assert Kind.TEXT == splitter("off").plain("<think>")
 
 
 @cache
@@ -91,7 +93,7 @@ def beginnings() -> dict[str, str]:
 def test_who_may_not_begin_so_opens_nothing_that_does(markup: str) -> None:
     """So those need not be asked. The first word of each text is the name of a tool, too."""
     chosen = families_named(markup)
-    found = doors(chosen, SETTINGS._replace(named=chosen.named))
+    found = doors(chosen, replace(SETTINGS, named=chosen.named))
     for beginning, text in beginnings().items():
         tools = dict.fromkeys([*NAMES, *re.findall(r"[\w.]+", text[:40])[:1]])
         settings = Settings(tools, True, True, DEFAULTS, chosen.named)
@@ -103,7 +105,7 @@ def test_who_may_not_begin_so_opens_nothing_that_does(markup: str) -> None:
 
 @pytest.mark.parametrize("tools", [None, {}])
 def test_so_it_is_without_tools(tools: dict[str, None] | None) -> None:
-    settings = SETTINGS._replace(tools=tools)
+    settings = replace(SETTINGS, tools=tools)
     found = doors(families_named("auto"), settings)
     for beginning, text in beginnings().items():
         others = [family for family in found.families if family not in found.at(beginning)]
@@ -112,7 +114,7 @@ def test_so_it_is_without_tools(tools: dict[str, None] | None) -> None:
 
 
 def test_nobody_is_asked_about_prose() -> None:
-    prose = doors(families_named("auto"), SETTINGS._replace(tools={}))
+    prose = doors(families_named("auto"), replace(SETTINGS, tools={}))
 
     assert {()} == {prose.at(beginning) for beginning in ("The", "I a", "1. ", "**A", "é", "to ")}
     assert {"harmony", "muse"} == {family.name for family in prose.at("to=")}

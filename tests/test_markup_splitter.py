@@ -96,6 +96,37 @@ def test_the_spans_are_the_text_and_the_same_at_every_split(  # noqa: PLR0917 - 
         assert expected == spans, pieces
 
 
+@given(
+    text=texts,
+    places=st.lists(st.integers(0, 200), max_size=8),
+    starts=st.sampled_from([None, True, False]),
+    tools=st.sampled_from([None, [], ["f"]]),
+    kept=st.booleans(),
+)
+@settings(max_examples=600, deadline=None)
+@example("  a b", [3], None, None, False)
+@example("a\n`b", [1, 2, 3], None, None, False)
+@example("\n" + " " * 63 + "<think>a", [], None, None, False)
+@example("<think>a</think> b c", [12, 16, 18], None, None, False)
+def test_what_is_plain_is_what_feeding_it_says(
+    text: str,
+    places: list[int],
+    starts: bool | None,  # noqa: FBT001
+    tools: list[str] | None,
+    kept: bool,  # noqa: FBT001
+) -> None:
+    """The quick way leaves the splitter in the state that feeding leaves it in, a copy of it too."""
+    for pieces in ways(text, places):
+        reads = splitter(tools=tools, starts_in_reasoning=starts)
+        found: list[Span] = []
+        for piece in pieces:
+            kind = reads.plain(piece) if piece else None
+            found += reads.feed(piece) if kind is None else [Span(kind, piece, piece)]
+            reads = reads.copy() if kept else reads
+
+        assert spans_of(pieces, tools=tools, starts_in_reasoning=starts) == merged([*found, *reads.close()]), pieces
+
+
 @given(text=texts, tools=st.sampled_from([None, [], ["f"]]))
 @settings(max_examples=300, deadline=None)
 def test_text_and_thought_are_never_rewritten(text: str, tools: list[str] | None) -> None:

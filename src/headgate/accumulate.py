@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from msgspec import Struct
+
 from headgate.events import (
     Annotation,
     BlockEnd,
@@ -16,7 +18,6 @@ from headgate.events import (
     Logprob,
     MessageEnd,
     MessageStart,
-    Progress,
     ReasoningDelta,
     ReasoningSignature,
     ReasoningStart,
@@ -40,38 +41,43 @@ class Accumulator:
     valid at any moment, and a call whose end has not come counts as incomplete.
     """
 
-    error: StreamError | None = None
-    """The failure that ended every choice without an end of its own."""
-
-    _usage: Usage | None = None
+    __slots__ = ("_choices", "_early", "_usage", "error")
 
     def __init__(self) -> None:
+        self.error: StreamError | None = None
+        """The failure that ended every choice without an end of its own."""
+        self._usage: Usage | None = None
         self._choices: dict[int, _Gathered] = {}
         self._early: list[Repair] = []
 
     def feed(self, event: Event, /) -> None:
         """Take one event."""
+        self.feed_all((event,))
+
+    def feed_all(self, events: Iterable[Event], /) -> None:
+        """Take events in order."""
+        choices = self._choices
+        for event in events:
+            take = _TAKES.get(type(event))
+            if take is None:
+                self._take(event)
+            elif (gathered := choices.get(event.choice)) is not None:  # type: ignore[union-attr]  # `_TAKES` knows
+                take(gathered, event)
+            elif isinstance(event, Repair):
+                self._early.append(event)  # any other event of a choice that never began is nobody's
+
+    def _take(self, event: Event) -> None:
+        """Take an event that is no choice's, or begins one."""
         match event:
+            case MessageStart():
+                self._choices[event.choice] = _Gathered(event, self._early)
+                self._early = []
             case Usage():
                 self._usage = event
             case StreamError():
                 self.error = event
-            case MessageStart():
-                self._choices[event.choice] = _Gathered(event, self._early)
-                self._early = []
-            case Progress():
-                pass  # it adds nothing to a message
             case _:
-                gathered = self._choices.get(event.choice)
-                if gathered is not None:
-                    _TAKES[type(event)](gathered, event)
-                elif isinstance(event, Repair):
-                    self._early.append(event)  # any other event of a choice that never began is nobody's
-
-    def feed_all(self, events: Iterable[Event], /) -> None:
-        """Take events in order."""
-        for event in events:
-            self.feed(event)
+                pass  # progress adds nothing to a message
 
     @property
     def ended(self) -> bool:
@@ -91,49 +97,50 @@ class Accumulator:
         """The message of every choice, in order of their numbers; one empty message if none began."""
         if not self._choices:
             return (Message(usage=self._usage, error=self.error, repairs=tuple(self._early)),)
-        return tuple(self._choices[number].message(self._usage, self.error) for number in sorted(self._choices))
+        gathered = [self._choices[number] for number in sorted(self._choices)]
+        return tuple([one.message(self._usage, self.error) for one in gathered])
 
 
-class _Block:
+class _Block(Struct, eq=False, gc=False):
     """One block: its start, and its fragments."""
 
-    complete = False
-    moved = False
+    start: TextStart | ReasoningStart | ToolCallStart
+    complete: bool = False
+    moved: bool = False
     signature: str | None = None
-
-    def __init__(self, start: TextStart | ReasoningStart | ToolCallStart) -> None:
-        self.start = start
-        self.fragments: list[str] = []
-        self.logprobs: list[Logprob] = []
+    fragments: list[str] = []
+    logprobs: list[Logprob] = []
 
     def part(self) -> ContentPart:
+        """What the block comes to."""
         text = "".join(self.fragments)
         start, logprobs = self.start, tuple(self.logprobs)
+        if isinstance(start, TextStart) and not self.moved:
+            return TextPart(text, start.refusal, logprobs)
         if isinstance(start, ToolCallStart):
             return ToolCallPart(ToolCall(start.call_id, start.name, text, self.complete))
         if isinstance(start, ReasoningStart):
             return ReasoningPart(text, start.summary, self.signature, logprobs=logprobs)
-        return ReasoningPart(text, logprobs=logprobs) if self.moved else TextPart(text, start.refusal, logprobs)
+        return ReasoningPart(text, logprobs=logprobs)
 
 
-class _Gathered:
+class _Gathered(Struct, eq=False, gc=False):
     """One choice's events so far."""
 
+    start: MessageStart
+    repairs: list[Repair]
     end: MessageEnd | None = None
-
-    def __init__(self, start: MessageStart, repairs: list[Repair]) -> None:
-        self.start = start
-        self.blocks: dict[int, _Block] = {}
-        self.annotations: list[Annotation] = []
-        self.extras: list[Extra] = []
-        self.repairs = repairs
+    blocks: dict[int, _Block] = {}
+    annotations: list[Annotation] = []
+    extras: list[Extra] = []
 
     # A stored stream may begin in the middle; a block that began before it is not there to go on with.
 
     def text(self, event: TextDelta | ReasoningDelta) -> None:
         if (block := self.blocks.get(event.index)) is not None:
             block.fragments.append(event.text)
-            block.logprobs += event.logprobs
+            if event.logprobs:
+                block.logprobs += event.logprobs
 
     def arguments(self, event: ToolCallDelta) -> None:
         if (block := self.blocks.get(event.index)) is not None:
@@ -167,7 +174,7 @@ class _Gathered:
     def message(self, usage: Usage | None, error: StreamError | None) -> Message:
         end = self.end
         return Message(
-            parts=tuple(block.part() for _, block in sorted(self.blocks.items())),
+            parts=tuple([block.part() for _, block in sorted(self.blocks.items())]),
             id=self.start.id,
             model=self.start.model,
             created_s=self.start.created_s,

@@ -5,12 +5,14 @@ Sizes end in `_max` with their unit before it; times end in `_s` and are seconds
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import msgspec
 
 _MIB = 1024 * 1024
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The limits of one stream. The defaults are generous for engines and finite for attackers."""
 
     line_bytes_max: int = 8 * _MIB
@@ -106,7 +108,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Of these, those from one address; None is three quarters, so that none keeps all others out. It is not less,
     since behind a proxy everybody has the proxy's address."""
 
-    @property
+    @cached_property
     def soonest_s(self) -> float:
         """The shortest of the deadlines that an exchange with an engine watches itself."""
         waits_s = (self.keepalive_s, self.after_finish_s, self.first_byte_s)

@@ -321,12 +321,12 @@ def usage_to_openai(usage: Usage | None, *, complete: bool = False) -> dict[str,
     if complete:
         prompt, completion = prompt or 0, completion or 0
     body: dict[str, Any] = {}
-    if prompt is not None:
-        body["prompt_tokens"] = prompt
-    if completion is not None:
-        body["completion_tokens"] = completion
     if prompt is not None and completion is not None:
-        body["total_tokens"] = prompt + completion
+        body = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    elif prompt is not None:
+        body["prompt_tokens"] = prompt
+    elif completion is not None:
+        body["completion_tokens"] = completion
     if cached is not None:
         body["prompt_tokens_details"] = {"cached_tokens": cached}
     if thoughts is not None:

@@ -8,9 +8,10 @@ Spec: ours (`docs/events.md`)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from headgate.events import (
     BlockEnd,
@@ -35,8 +36,8 @@ _TOKENS_MAX = 2**53
 """What counts as a number of tokens; engines may write anything, and what is larger is no exact float."""
 
 _MOVED = "reasoning_unopened"
-_MARKS = frozenset({ReasoningStart, TextStart, ToolCallStart, BlockEnd, Repair, Usage, MessageEnd, StreamError})
-_Start = ReasoningStart | TextStart | ToolCallStart
+_ENDS = frozenset({Usage, MessageEnd, StreamError})
+_NO_USAGE, _NO_TIMINGS = Usage(), Timings()
 
 
 class Stopwatch:
@@ -47,16 +48,17 @@ class Stopwatch:
             other time that it is given is on the same clock.
     """
 
-    _reasoning_s: float | None = None
-    _content_s: float | None = None
-    _content: tuple[int, int] | None = None  # the choice and the block of the first content
-    _first: tuple[int, int] | None = None  # those of the first words of any kind
-    _came_whole = False  # whether these came in one piece, so that they say nothing about speed
-    _tokens: int | None = None
-    _measured: Timings | None = None  # once the response has ended
+    __slots__ = ("_came_whole", "_content", "_content_s", "_first", "_measured", "_reasoning_s", "_sent_s", "_tokens")
 
     def __init__(self, sent_s: float = 0.0) -> None:
         self._sent_s = sent_s
+        self._reasoning_s: float | None = None
+        self._content_s: float | None = None
+        self._content: tuple[int, int] | None = None  # the choice and the block of the first content
+        self._first: tuple[int, int] | None = None  # those of the first words of any kind
+        self._came_whole = False  # whether these came in one piece, so that they say nothing about speed
+        self._tokens: int | None = None
+        self._measured: Timings | None = None  # once the response has ended
 
     def start(self, sent_s: float) -> None:
         """The request is sent."""
@@ -68,66 +70,76 @@ class Stopwatch:
         Where the engine told no usage, one that holds nothing else goes before the response's end. Batches of nothing
         but deltas need not be given.
         """
-        end: int | None = None
+        if self._measured is not None:
+            return events
+        marks = self._marks
         for place, event in enumerate(events):
-            if type(event) in _MARKS and self._ends(event, now_s) and end is None:
-                end = place
-        return events if end is None or self._measured is not None else self._ended(events, end, now_s)
+            kind = type(event)
+            if kind in marks:
+                marks[kind](self, event, now_s)
+            elif kind in _ENDS:
+                return self._ended(events, place, now_s)  # no block begins or ends behind it
+        return events
 
     def measured(self, now_s: float) -> Timings:
         """What was measured, and nothing else; until the response's end, of what there is by `now_s`."""
         return self._at(now_s, None) if self._measured is None else self._measured
 
     def _at(self, now_s: float, per_second: float | None) -> Timings:
+        sent_s, reasoning_s, content_s = self._sent_s, self._reasoning_s, self._content_s
         return Timings(
-            first_reasoning_ms=self._since_sent_ms(self._reasoning_s),
-            first_content_ms=self._since_sent_ms(self._content_s),
-            measured_ms=self._since_sent_ms(now_s),
+            first_reasoning_ms=None if reasoning_s is None else _ms(reasoning_s - sent_s),
+            first_content_ms=None if content_s is None else _ms(content_s - sent_s),
+            measured_ms=_ms(now_s - sent_s),
             measured_per_second=per_second,
         )
 
-    def _ends(self, event: Event, now_s: float) -> bool:
-        """Take an event that counts; whether it belongs to the response's end."""
-        match event:
-            case ReasoningStart() | TextStart() | ToolCallStart():
-                self._begins(event, now_s)
-            case BlockEnd():
-                if (event.choice, event.index) == self._first:
-                    self._came_whole = now_s == self._first_s
-            case Repair():
-                if event.code == _MOVED and (event.choice, event.index) == self._content:
-                    # What seemed to be content was the thought; only the closing tag told.
-                    self._reasoning_s = self._content_s if self._reasoning_s is None else self._reasoning_s
-                    self._content_s = self._content = None
-            case _:
-                return True
-        return False
+    def _think(self, event: ReasoningStart, now_s: float) -> None:
+        if self._first is None:
+            self._first = event.choice, event.index
+        if self._reasoning_s is None:
+            self._reasoning_s = now_s
 
-    def _begins(self, event: _Start, now_s: float) -> None:
+    def _begin(self, event: TextStart | ToolCallStart, now_s: float) -> None:
         block = event.choice, event.index
-        self._first = self._first or block
-        if isinstance(event, ReasoningStart):
-            self._reasoning_s = now_s if self._reasoning_s is None else self._reasoning_s
-        elif self._content_s is None:
+        if self._first is None:
+            self._first = block
+        if self._content_s is None:
             self._content_s, self._content = now_s, block
+
+    def _end(self, event: BlockEnd, now_s: float) -> None:
+        if (event.choice, event.index) == self._first:
+            self._came_whole = now_s == self._first_s
+
+    def _move(self, event: Repair, now_s: float) -> None:
+        del now_s
+        if event.code == _MOVED and (event.choice, event.index) == self._content:
+            # What seemed to be content was the thought; only the closing tag told.
+            self._reasoning_s = self._content_s if self._reasoning_s is None else self._reasoning_s
+            self._content_s = self._content = None
+
+    _marks: Mapping[type[Event], Callable[[Any, Any, float], None]] = {  # each takes what it stands beside
+        TextStart: _begin,
+        ToolCallStart: _begin,
+        ReasoningStart: _think,
+        BlockEnd: _end,
+        Repair: _move,
+    }
 
     def _ended(self, events: list[Event], place: int, now_s: float) -> list[Event]:
         found = events[place]
-        usage, rest = (found, events[place + 1 :]) if isinstance(found, Usage) else (Usage(), events[place:])
-        told = usage.timings or Timings()
+        usage, rest = (found, place + 1) if isinstance(found, Usage) else (_NO_USAGE, place)
+        told = usage.timings or _NO_TIMINGS
         self._tokens = told.predicted_n if usage.output_tokens is None else usage.output_tokens
         self._measured = self._at(now_s, self._per_second(now_s))
-        timings = _beside(told, self._measured)
-        return [*events[:place], msgspec.structs.replace(usage, timings=timings), *rest]
+        timings = self._measured if told is _NO_TIMINGS else _beside(told, self._measured)
+        return [*events[:place], replace(usage, timings=timings), *events[rest:]]
 
     @property
     def _first_s(self) -> float | None:
         if self._reasoning_s is None or self._content_s is None:
             return self._content_s if self._reasoning_s is None else self._reasoning_s
         return min(self._reasoning_s, self._content_s)
-
-    def _since_sent_ms(self, at_s: float | None) -> float | None:
-        return None if at_s is None else round((at_s - self._sent_s) * 1000, 3)
 
     def _per_second(self, ended_s: float) -> float | None:
         """How fast tokens came after the first, with which the time began."""
@@ -137,9 +149,13 @@ class Stopwatch:
         return round((tokens - 1) / (ended_s - first_s), 3)
 
 
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
 def _beside(told: Timings, measured: Timings) -> Timings:
     """The engine's own timings, with ours in their own fields; another gateway's in those give way."""
-    return msgspec.structs.replace(
+    return replace(
         told,
         first_reasoning_ms=measured.first_reasoning_ms,
         first_content_ms=measured.first_content_ms,

@@ -7,7 +7,9 @@ Spec: ours (`docs/adding.md`).
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from headgate.dialects.writer import BlockWriter
 from headgate.errors import UsageError, stream_error
@@ -16,9 +18,10 @@ from headgate.limits import DEFAULTS, Limits
 from headgate.markup.family import Families
 from headgate.markup.plain import Flow
 from headgate.messages import ChatRequest, HttpRequest, IdFactory, Tools
+from headgate.twins import twin
 
 
-class Reading(NamedTuple):
+class Reading(Struct, frozen=True):
     """How a stream is to be read.
 
     `tools` is None when nothing is known of the request. `whole_calls` holds each call that was made of
@@ -122,15 +125,17 @@ class Dialect(Protocol):
 class RecordDecoder:
     """What decoders share: the framing's end, the terminal, and the rule that nothing follows it."""
 
+    __slots__ = ("_bytes", "_closed", "_fed", "limits", "writer")
+
     wanted = "a finish marker"
     record_end = b""
-    _closed = False
-    _bytes = 0
-    _fed = False  # parsed records come without their envelope, whose end marker is not missing then
 
     def __init__(self, reading: Reading) -> None:
         self.limits = reading.limits
         self.writer = BlockWriter(reading)
+        self._closed = False
+        self._bytes = 0
+        self._fed = False  # parsed records come without their envelope, whose end marker is not missing then
 
     @property
     def done(self) -> bool:
@@ -155,9 +160,10 @@ class RecordDecoder:
             raise UsageError(_CLOSED)
         self._bytes += len(data)
         self._fed = True
-        if not self.writer.done:
+        writer = self.writer
+        if not writer.done:
             self._feed(data)
-        return self.writer.take()
+        return writer.take()
 
     def record(self, record: bytes, /) -> list[Event]:
         """Decode one record without its envelope.
@@ -200,10 +206,9 @@ class RecordDecoder:
 
     def copy(self) -> RecordDecoder:
         """An independent decoder in the same state."""
-        twin = self.__class__.__new__(self.__class__)
-        twin.__dict__ = self.__dict__.copy()
-        twin.writer = self.writer.copy()
-        return twin
+        copied = twin(self)
+        copied.writer = self.writer.copy()
+        return copied
 
     def flow(self, delta: TextDelta | ReasoningDelta, /) -> Flow | None:
         """See `Decoder.flow`."""

@@ -26,26 +26,20 @@ if TYPE_CHECKING:
     from headgate.dialects.base import Reading
 
 
-class _Forgetful(set[str]):
-    """The codes that were told, for a reader who wants to hear each of them each time."""
-
-    def add(self, code: str, /) -> None:
-        """Forget it at once."""
-
-
 class Blocks:
     """Writes the blocks of one response's choices: the grammar's rules, whatever the order of the calls.
 
     A block is open only until the response is done, so that what goes into one need not ask for that.
     """
 
-    done = False
+    __slots__ = ("_choices", "_events", "_reading", "_told", "done")
 
     def __init__(self, reading: Reading) -> None:
+        self.done = False
         self._reading = reading
         self._events: list[Event] = []
         self._choices: dict[int, Choice] = {}
-        self._told: set[str] = _Forgetful() if reading.verbose else set()
+        self._told: tuple[str, ...] = ()  # the repairs' codes; there are few, and most responses need one or none
 
     def take(self) -> list[Event]:
         """Return the events written since the last `take`."""
@@ -57,10 +51,12 @@ class Blocks:
         raise NotImplementedError
 
     def repair(self, code: str, detail: str = "", number: int = 0) -> None:
-        """Report a repair of a quirk, once per response."""
-        if code not in self._told:
-            self._told.add(code)
-            self._emit(Repair(code, detail, None, number))
+        """Report a repair of a quirk, once per response (or, to a reader who wants to hear each, each time)."""
+        if code in self._told or self.done:
+            return
+        if not self._reading.verbose:
+            self._told += (code,)
+        self._events.append(Repair(code, detail, None, number))
 
     def _rescued(self, choice: Choice, code: str, index: int | None, detail: str = "") -> None:
         self._emit(Repair(code, detail, index, choice.number))
@@ -69,14 +65,14 @@ class Blocks:
         if not text:
             return
         if choice.open_kind != "text":
-            self._open(choice, "text", TextStart(choice.next_index, choice=choice.number))
+            self._open(choice, "text", TextStart(choice.next_index, False, choice.number))
         if choice.open_kind == "text":
             logprobs = choice.take_logprobs() if choice.logprobs else ()
             self._events.append(TextDelta(choice.open_index, text, logprobs, choice.number))
 
     def _reasoning(self, choice: Choice, text: str) -> None:
         if choice.open_kind != "reasoning":
-            self._open(choice, "reasoning", ReasoningStart(choice.next_index, choice=choice.number))
+            self._open(choice, "reasoning", ReasoningStart(choice.next_index, False, choice.number))
         if choice.open_kind == "reasoning":
             logprobs = choice.take_logprobs() if choice.logprobs else ()
             self._events.append(ReasoningDelta(choice.open_index, text, logprobs, choice.number))
@@ -91,7 +87,8 @@ class Blocks:
 
     def _open(self, choice: Choice, kind: str, start: TextStart | ReasoningStart) -> None:
         """Open a block; where there is no room left, none is open afterwards."""
-        self._close_block(choice)
+        if choice.open_kind:
+            self._close_block(choice)
         if self._has_room(choice):
             choice.open_kind, choice.open_index = kind, choice.next_index
             choice.next_index += 1
@@ -99,7 +96,7 @@ class Blocks:
 
     def _close_block(self, choice: Choice) -> None:
         if choice.open_kind:
-            self._emit(BlockEnd(choice.open_index, choice=choice.number))
+            self._emit(BlockEnd(choice.open_index, True, choice.number))
             choice.open_kind = ""
 
     def _call_start(self, choice: Choice, key: object, name: str, call_id: str | None) -> None:

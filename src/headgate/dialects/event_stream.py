@@ -1,54 +1,75 @@
 """The three envelopes that servers with event streams answer in -> records; and the decoder that reads such records.
 
-Strategy: the first byte decides: a `{` begins JSON, anything else an event stream. JSON whose first line
-is a whole object is one record per line (a log without `data:`); otherwise it is one whole reply.
+Strategy: the first byte decides: a `{` begins JSON, anything else an event stream. A read that is whole events, as
+nearly every one is, is cut into its records at once; what takes lines apart is made when another one comes.
 Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
 
 from __future__ import annotations
 
-import msgspec
-
 from headgate.dialects.base import Reading, RecordDecoder
 from headgate.dialects.peer_error import error_of
-from headgate.framing.ndjson import Records
+from headgate.framing.json_body import SPACE, JsonBody
 from headgate.framing.sse import Block, Blocks
 from headgate.limits import Limits
+from headgate.twins import twin
 
 DONE = b"[DONE]"
 """What ends OpenAI-style streams; it is no JSON."""
 
-_is_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_SPACE = b" \t\r\n"
+_DATA, _END = b"data: ", b"\n\n"
+"""Around the record of a whole event that holds nothing else."""
 
 
 class Framing:
-    """Turns bytes into blocks, each with a record or the value of an `error:` field.
+    """Turns bytes into records, or into blocks, each with a record or the value of an `error:` field.
 
-    Never raises; `overflow` says that something passed its limit.
+    Never raises; `overflow` says that something passed its limit. What reads the rare envelopes is made when one comes.
     """
 
-    overflow = False
-    _blocks: Blocks | None = None
-    _records: Records | None = None
-    _held_bytes = 0
-    _seen_line = False
+    __slots__ = ("_blocks", "_json", "_limits", "is_event_stream", "overflow")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._held: list[bytes] = []
+        self.overflow = False
+        self.is_event_stream = False  # not yet, before the first byte
+        self._blocks: Blocks | None = None
+        self._json: JsonBody | None = None
+
+    def records(self, data: bytes, /) -> list[bytes] | None:
+        """Return the records of `data` if it is whole events and nothing else, each of one line `data: `.
+
+        So is nearly every read of an event stream, and cutting it there takes no look at the lines. None, and nothing
+        is read, for all others; `feed` says the same of both.
+        """
+        if not (data.startswith(_DATA) and data.endswith(_END)) or b"\r" in data:
+            return None
+        if not self._limits.line_bytes_max >= len(data) <= self._limits.event_bytes_max:
+            return None
+        if self._json is not None or not (self._blocks is None or self._blocks.between):
+            return None
+        records = data[len(_DATA) : -len(_END)].split(_END + _DATA)
+        if data.count(b"\n") != len(records) * len(_END):
+            return None
+        self.is_event_stream = True
+        return records
 
     def feed(self, data: bytes, /) -> list[Block]:
         """Return the blocks that `data` completes."""
-        if self._blocks is not None:
-            blocks = self._blocks.feed(data)
-            self.overflow = self._blocks.overflow
-            return blocks
-        if self._records is None:
-            return self._begin(data)
-        records = self._records.feed(data)
-        self.overflow = self._records.overflow
-        return [Block(data=record) for record in records]
+        if not self.is_event_stream and self._json is None:
+            data = self._begin(data)
+        if self._json is not None:
+            records = self._json.feed(data)
+            self.overflow = self._json.overflow
+            return [Block(data=record) for record in records]
+        if not data:
+            return []
+        if self._blocks is None:
+            self._blocks = Blocks(self._limits, started=self.is_event_stream)
+            self.is_event_stream = True
+        blocks = self._blocks.feed(data)
+        self.overflow = self._blocks.overflow
+        return blocks
 
     def close(self) -> list[Block]:
         """Return what the end of input left unfinished."""
@@ -56,90 +77,67 @@ class Framing:
             return []
         if self._blocks is not None:
             return self._blocks.close()
-        if self._records is not None:
-            return [Block(data=record) for record in self._records.close()]
-        whole = b"".join(self._held).strip(_SPACE)
-        return [Block(data=whole)] if whole else []
-
-    @property
-    def is_event_stream(self) -> bool:
-        """Whether it is one; not yet, before the first byte."""
-        return self._blocks is not None
+        return [Block(data=record) for record in self._json.close()] if self._json is not None else []
 
     @property
     def between(self) -> bool:
         """Whether it stands between two blocks of an event stream, with nothing held."""
-        return self._blocks is not None and self._blocks.between
+        return self.is_event_stream if self._blocks is None else self._blocks.between
 
     def copy(self) -> Framing:
         """An independent reader in the same state."""
-        twin = Framing.__new__(Framing)
-        twin.__dict__ = self.__dict__.copy()
+        copied = twin(self)
         if self._blocks is not None:
-            twin._blocks = self._blocks.copy()
-        elif self._records is not None:
-            twin._records = self._records.copy()
-        twin._held = self._held.copy()
-        return twin
+            copied._blocks = self._blocks.copy()
+        elif self._json is not None:
+            copied._json = self._json.copy()
+        return copied
 
-    def _begin(self, data: bytes) -> list[Block]:
-        if not self._held:
-            data = data.lstrip(_SPACE)
-        if not data:
-            return []
-        if not self._held and not data.startswith(b"{"):
-            self._blocks = Blocks(self._limits)
-            return self.feed(data)
-        return self._begin_json(data)
-
-    def _begin_json(self, data: bytes) -> list[Block]:
-        first_line_ends = b"\n" in data
-        self._held.append(data)
-        self._held_bytes += len(data)
-        if self._held_bytes > self._limits.body_bytes_max:
-            self.overflow = True
-        elif first_line_ends and len(self._held) and not self._seen_line:
-            held = b"".join(self._held)
-            self._seen_line = True
-            if _parses(held.partition(b"\n")[0]):
-                # A whole reply is one line too; whether a line end follows it must not decide what may be in it.
-                whole = msgspec.structs.replace(self._limits, line_bytes_max=self._limits.body_bytes_max)
-                self._records, self._held = Records(whole), []
-                return self.feed(held)
-            self._held = [held]
-        return []
-
-
-def _parses(line: bytes) -> bool:
-    try:
-        _is_object(line)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    def _begin(self, data: bytes) -> bytes:
+        """Take the white space before the first byte that says what follows."""
+        data = data.lstrip(SPACE)
+        if data.startswith(b"{"):
+            self._json = JsonBody(self._limits)
+        return data
 
 
 class EventStreamDecoder(RecordDecoder):
     """Decodes one response record by record; a dialect says what a record is (`_record`, `_can_read`)."""
 
-    record_end = b"\n\n"
-    _whole = False  # what was read is one whole reply, and no stream
+    __slots__ = ("_framing", "_whole")
+
+    record_end = _END
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
         self._framing = Framing(reading.limits)
+        self._whole = False  # what was read is one whole reply, and no stream
 
     def copy(self) -> EventStreamDecoder:
         """An independent decoder in the same state."""
-        twin = super().copy()
-        assert isinstance(twin, EventStreamDecoder)  # noqa: S101 - `copy` keeps the class
-        twin._framing = self._framing.copy()
-        return twin
+        copied = super().copy()
+        assert isinstance(copied, EventStreamDecoder)  # noqa: S101 - `copy` keeps the class
+        copied._framing = self._framing.copy()
+        return copied
 
     def _can_read(self, record: bytes) -> bool:
         """Whether a record that no line end followed is whole all the same."""
         raise NotImplementedError
 
     def _feed(self, data: bytes) -> None:
+        records = self._framing.records(data)
+        if records is None:
+            self._feed_blocks(data)
+        else:
+            self._records(records)
+
+    def _records(self, records: list[bytes]) -> None:
+        """Take whole records in order; some may be empty."""
+        for record in records:
+            if record.strip() and not self.writer.done:
+                self._record(record)
+
+    def _feed_blocks(self, data: bytes) -> None:
         for block in self._framing.feed(data):
             self._take(block)
         if self._framing.overflow:

@@ -46,6 +46,10 @@ def decide(word: str, *, calls: int) -> Outcome:
         word: the engine's own word; empty where it said that it finished, but not why.
         calls: how many tool calls are whole; those that were cut off decide nothing.
     """
+    return (not calls and _USUAL.get(word)) or _decide(word, calls)
+
+
+def _decide(word: str, calls: int) -> Outcome:
     if word in _ABORTED:
         message = f"the engine ended the generation itself (finish reason {word!r}). See its log; a retry may help."
         return Outcome("unknown", error=stream_error("upstream_aborted", message))
@@ -61,3 +65,7 @@ def decide(word: str, *, calls: int) -> Outcome:
 
 def _mapped(word: str) -> str:
     return "" if not word or word in _CONTRACT else "finish_mapped"
+
+
+_USUAL = {word: _decide(word, 0) for word in ("stop", "length")}
+"""How nearly every response ends."""

@@ -86,6 +86,8 @@ DIALECT = LlamaCpp()
 class LlamaCppDecoder(EventStreamDecoder):
     """Decodes one response."""
 
+    __slots__ = ()
+
     wanted = '"stop": true'
 
     def _can_read(self, record: bytes) -> bool:

@@ -103,6 +103,8 @@ _NAMES = _ENDS + _BODIES
 class OllamaDecoder(RecordDecoder):
     """Decodes one response."""
 
+    __slots__ = ("_calls", "_records")
+
     wanted = '"done": true'
     record_end = b"\n"
 
@@ -113,10 +115,10 @@ class OllamaDecoder(RecordDecoder):
 
     def copy(self) -> OllamaDecoder:
         """An independent decoder in the same state."""
-        twin = super().copy()
-        assert isinstance(twin, OllamaDecoder)  # noqa: S101 - `copy` keeps the class
-        twin._records = self._records.copy()
-        return twin
+        copied = super().copy()
+        assert isinstance(copied, OllamaDecoder)  # noqa: S101 - `copy` keeps the class
+        copied._records = self._records.copy()
+        return copied
 
     def _feed(self, data: bytes) -> None:
         for record in self._records.feed(data):

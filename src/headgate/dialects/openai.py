@@ -25,6 +25,7 @@ from headgate.messages import ChatRequest, HttpRequest
 _TEXT = "text_completion"
 _CHUNK = "chat.completion.chunk"
 _STREAMED = frozenset({_CHUNK, _TEXT, None})
+_NO_TIMINGS = Timings()
 
 
 class OpenAI:
@@ -55,22 +56,24 @@ DIALECT = OpenAI()
 class OpenAIDecoder(EventStreamDecoder):
     """Decodes one response."""
 
+    __slots__ = ("_choices", "_identity", "_timings", "_tokens", "_usage_chunks")
+
     wanted = "a finish_reason"
-    _identity: tuple[str | None, int | None, str | None] | None = None
-    _timings: Timings | None = None
-    _tokens: Tokens | None = None
-    _usage_chunks = 0
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
+        self._identity: tuple[str | None, int | None, str | None] | None = None
         self._choices: dict[int, ChoiceReader] = {}
+        self._timings: Timings | None = None
+        self._tokens: Tokens | None = None
+        self._usage_chunks = 0
 
     def copy(self) -> OpenAIDecoder:
         """An independent decoder in the same state."""
-        twin = super().copy()
-        assert isinstance(twin, OpenAIDecoder)  # noqa: S101 - `copy` keeps the class
-        twin._choices = {number: choice.copy() for number, choice in self._choices.items()}
-        return twin
+        copied = super().copy()
+        assert isinstance(copied, OpenAIDecoder)  # noqa: S101 - `copy` keeps the class
+        copied._choices = {number: choice.copy() for number, choice in self._choices.items()}
+        return copied
 
     # -- framing ------------------------------------------------------------------------------------
 
@@ -78,12 +81,28 @@ class OpenAIDecoder(EventStreamDecoder):
         return read(record, Chunk, decode_chunk, prepare)[0] is not None
 
     def _end_of_input(self) -> None:
-        self._settle()
+        for choice in self._choices.values():
+            choice.settle(self.writer)
         if self._whole and self.writer.finished:
             self.writer.end()
         super()._end_of_input()
 
     # -- records ------------------------------------------------------------------------------------
+
+    def _records(self, records: list[bytes]) -> None:
+        # The commonest record first, in the fewest steps; `_record` knows every kind.
+        writer = self.writer
+        for record in records:
+            if writer.done:
+                return
+            try:
+                chunk = None if record == DONE else decode_chunk(record)
+            except (ValueError, RecursionError):
+                chunk = None
+            if chunk is not None and chunk.choices is not None and chunk.error is UNSET:
+                self._chunk(chunk)
+            elif record.strip():
+                self._record(record)
 
     def _record(self, record: bytes) -> None:
         if record.strip() == DONE:
@@ -108,27 +127,27 @@ class OpenAIDecoder(EventStreamDecoder):
         return chunk
 
     def _done(self) -> None:
-        self._settle()
+        writer = self.writer
         for choice in self._choices.values():
-            choice.finish_blank(self.writer)
-        if self.writer.finished:
-            self.writer.end()
+            choice.settle(writer)
+        for choice in self._choices.values():
+            choice.finish_blank(writer)
+        if writer.finished:
+            writer.end()
         else:
             self._fail("upstream_truncated", "the engine sent [DONE] without a finish_reason. See its log.")
-
-    def _settle(self) -> None:
-        for choice in self._choices.values():
-            choice.settle(self.writer)
 
     def _chunk(self, chunk: Chunk) -> None:
         if chunk.object != _CHUNK or (chunk.id, chunk.created, chunk.model) != self._identity:
             self._identify(chunk)
-        for choice in chunk.choices or ():
-            reader = self._choices.get(choice.index or 0) or self._begin(chunk, choice.index or 0)
+        choices = chunk.choices
+        for choice in choices or ():
+            number = choice.index or 0
+            reader = self._choices.get(number) or self._begin(chunk, number)
             reader.take(self.writer, choice, whole=self._whole)
         if chunk.usage is not None or chunk.timings is not None:
             self._usage(chunk)
-        elif chunk.choices is not None and not chunk.choices:
+        elif not choices and choices is not None:
             self.writer.repair("choices_empty")
         if (progress := chunk.prompt_progress) is not None:
             self.writer.progress(progress.processed, progress.total, progress.cache)
@@ -148,18 +167,14 @@ class OpenAIDecoder(EventStreamDecoder):
             self._whole = all(choice.finish_reason for choice in chunk.choices or ())
 
     def _begin(self, chunk: Chunk, number: int) -> ChoiceReader:
-        self.writer.start(
-            number,
-            id=chunk.id or None,
-            model=chunk.model or None,
-            created_s=chunk.created,
-            vendor=chunk.system_fingerprint or None,
-        )
+        vendor = chunk.system_fingerprint or None
+        self.writer.start(number, chunk.id or None, chunk.model or None, chunk.created, vendor)
         reader = self._choices[number] = ChoiceReader(number)
         return reader
 
     def _usage(self, chunk: Chunk) -> None:
-        self._timings = chunk.timings if chunk.timings not in (None, Timings()) else self._timings
+        if chunk.timings is not None and chunk.timings != _NO_TIMINGS:
+            self._timings = chunk.timings
         if chunk.usage is not None and chunk.usage.says_nothing():
             self.writer.repair("field_ignored", "usage of zeros")
         elif chunk.usage is not None:

@@ -7,9 +7,10 @@ Spec: https://platform.openai.com/docs/api-reference/chat-streaming/streaming (c
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from headgate.dialects.calls import Calls
 from headgate.dialects.lenient import read, untyped
@@ -29,40 +30,50 @@ class _Told(NamedTuple):
 
 
 _NOT_TOLD = _Told()
+_NOTHING = Delta()
 
 
-class ChoiceReader:
+class ChoiceReader(Struct, eq=False):
     """Writes the events of one choice, by its number."""
 
+    _number: int
     _calls: Calls | None = None  # while there are any
-    _has_role = False
-    _blank = False  # its last finish reason was ""
-
-    def __init__(self, number: int) -> None:
-        self._number = number
+    _has_role: bool = False
+    _blank: bool = False  # its last finish reason was ""
 
     def copy(self) -> ChoiceReader:
         """An independent reader in the same state."""
-        twin = ChoiceReader.__new__(ChoiceReader)
-        twin.__dict__ = self.__dict__.copy()
-        if self._calls is not None:
-            twin._calls = self._calls.copy()
-        return twin
+        copied = copy.copy(self)
+        copied._calls = self._calls and self._calls.copy()
+        return copied
 
     def take(self, writer: BlockWriter, choice: Choice, *, whole: bool) -> None:
         """Write what a chunk says of the choice; `whole` says that the chunk is the whole reply."""
-        number = self._number
         told = _NOT_TOLD if choice.logprobs is UNSET else self._logprobs(writer, bytes(choice.logprobs))
-        delta = choice.delta or choice.message
-        said = self._delta(writer, delta, told, whole=whole) if delta else self._text(writer, choice.text, told.content)
+        delta, word = choice.delta or choice.message, choice.finish_reason
+        if delta is None:
+            said = self._text(writer, choice.text, told.content)
+        elif told is _NOT_TOLD and (content := delta.content) and delta == Delta(UNSET, content):
+            writer.text(content, self._number)  # and it says nothing else, as nearly every delta
+            said = True
+        elif told is _NOT_TOLD and delta == _NOTHING:
+            said = False
+        else:
+            said = self._delta(writer, delta, told, whole=whole)
+        if word is not None or self._blank:
+            self._finish(writer, choice, split=said and not whole)
+
+    def _finish(self, writer: BlockWriter, choice: Choice, *, split: bool) -> None:
+        """Take the finish reason; `split` says that the chunk has text, too."""
+        word, number = choice.finish_reason, self._number
         # Some engines write "" where others write null; only [DONE] makes an end of it.
-        self._blank = choice.finish_reason == ""
+        self._blank = word == ""
         if self._blank:
             writer.repair("empty_dropped", "finish_reason", number)
-        elif choice.finish_reason is not None:
-            if said and not whole:
+        elif word is not None:
+            if split:
                 writer.repair("finish_split", "", number)
-            writer.finish(choice.finish_reason, number, _string(choice.stop_reason) or _string(choice.matched_stop))
+            writer.finish(word, number, _stop_sequence(choice))
 
     def settle(self, writer: BlockWriter) -> None:
         """The choice is over: write the calls whose names never came."""
@@ -86,6 +97,8 @@ class ChoiceReader:
         number, logprobs = self._number, told.content
         if delta.role is not UNSET:
             self._role(writer, delta.role)
+        if told is _NOT_TOLD and delta == Delta(delta.role, delta.content):
+            return self._content(writer, delta.content)  # it says nothing else, as the first of nearly every stream
         reasoning = None
         if not delta.reasoning_content is delta.reasoning is delta.thinking is UNSET:
             reasoning = self._reasoning_of(writer, delta)
@@ -95,8 +108,8 @@ class ChoiceReader:
             writer.text(delta.content, number, logprobs)
         elif logprobs and not reasoning:
             writer.text("", number, logprobs)
-        if delta.content is None or delta.content == "":
-            writer.repair("null_dropped" if delta.content is None else "empty_dropped", "content", number)
+        if not delta.content:
+            self._content(writer, delta.content)
         if delta.refusal or told.refusal:
             writer.refusal(delta.refusal or "", number, told.refusal)
         if called := bool(delta.tool_calls or delta.function_call):
@@ -104,6 +117,14 @@ class ChoiceReader:
         if not delta.annotations is delta.audio is delta.images is delta.reasoning_details is UNSET:
             self._keep_extras(writer, delta)
         return bool(reasoning or delta.content or delta.refusal or called)
+
+    def _content(self, writer: BlockWriter, content: str | UnsetType | None) -> bool:
+        """Write a content, or say that it is none; whether it says anything."""
+        if content is None or content == "":
+            writer.repair("null_dropped" if content is None else "empty_dropped", "content", self._number)
+        elif content is not UNSET:
+            writer.text(content, self._number)
+        return bool(content)
 
     def _role(self, writer: BlockWriter, role: str | None) -> None:
         if role is None:
@@ -158,7 +179,13 @@ class ChoiceReader:
         return _Told(tuple(token.value() for token in content), tuple(token.value() for token in refusal))
 
 
-def _string(raw: Raw | UnsetType) -> str | None:
+def _stop_sequence(choice: Choice) -> str | None:
     """The stop sequence that matched; engines also put token ids and null there."""
+    if choice.stop_reason is choice.matched_stop is UNSET:
+        return None
+    return _string(choice.stop_reason) or _string(choice.matched_stop)
+
+
+def _string(raw: Raw | UnsetType) -> str | None:
     value = None if raw is UNSET else untyped(bytes(raw), {})
     return value if isinstance(value, str) else None

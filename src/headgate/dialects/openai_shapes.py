@@ -101,12 +101,12 @@ class Tokens(Struct, gc=False):
         prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
         thoughts = completion.reasoning_tokens if completion else None
         return Usage(
-            input_tokens=self.prompt_tokens,
-            output_tokens=self.completion_tokens,
-            cached_tokens=prompt.cached_tokens if prompt else None,
-            cache_write_tokens=prompt.created_cache_tokens if prompt else None,
-            reasoning_tokens=self.reasoning_tokens if thoughts is None else thoughts,
-            timings=timings,
+            self.prompt_tokens,
+            self.completion_tokens,
+            prompt.cached_tokens if prompt else None,
+            prompt.created_cache_tokens if prompt else None,
+            self.reasoning_tokens if thoughts is None else thoughts,
+            timings,
         )
 
 

@@ -69,6 +69,8 @@ def unsaid(messages: Iterable[ChatMessage]) -> list[str]:
     """
     signature = data = is_error = False
     for message in messages:
+        if not message.signed and not message.is_error:
+            continue
         is_error = is_error or message.is_error
         for part in message.signed:
             data = data or part.redacted

@@ -19,6 +19,8 @@ from headgate.markup.splitter import Splitter
 class Rescue(Blocks):
     """Writes blocks out of text that may hold markup."""
 
+    __slots__ = ()
+
     def flow(self, delta: TextDelta | ReasoningDelta) -> Flow | None:
         """The text that goes on with deltas like this; None if none does."""
         choice = self._goes_on(delta)

@@ -57,6 +57,8 @@ codecs.register_error("headgate.mark", _mark)
 class TextDecoder(RecordDecoder):
     """Decodes one text."""
 
+    __slots__ = ("_utf8",)
+
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
         self._utf8 = codecs.getincrementaldecoder("utf-8")("headgate.mark")

@@ -27,6 +27,7 @@ from headgate.events import (
     Usage,
 )
 from headgate.markup.spans import Kind
+from headgate.twins import twin
 
 if TYPE_CHECKING:
     from headgate.dialects.base import Reading
@@ -35,20 +36,20 @@ if TYPE_CHECKING:
 class BlockWriter(Rescue):
     """Writes one response's events. `take()` returns what has been written since the last time."""
 
-    _failing = False
+    __slots__ = ("_failing", "_usage")
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
-        self._usage: dict[int, Usage] = {}
+        self._failing = False
+        self._usage: dict[int, Usage] | None = None  # by choice
 
     def copy(self) -> BlockWriter:
         """An independent writer in the same state, with nothing to take."""
-        twin = BlockWriter.__new__(BlockWriter)
-        twin.__dict__ = self.__dict__.copy()
-        twin._events = []
-        twin._choices = {number: choice.copy() for number, choice in self._choices.items()}
-        twin._usage, twin._told = self._usage.copy(), self._told.copy()
-        return twin
+        copied = twin(self)
+        copied._events = []
+        copied._choices = {number: choice.copy() for number, choice in self._choices.items()}
+        copied._usage = self._usage and self._usage.copy()
+        return copied
 
     @property
     def finished(self) -> bool:
@@ -68,7 +69,6 @@ class BlockWriter(Rescue):
     def start(
         self,
         number: int = 0,
-        *,
         id: str | None = None,  # noqa: A002 - the field's name everywhere
         model: str | None = None,
         created_s: int | None = None,
@@ -85,12 +85,13 @@ class BlockWriter(Rescue):
 
     def text(self, text: str, number: int = 0, logprobs: tuple[Logprob, ...] = ()) -> None:
         """Text of the message; it may hold markup. Empty text only brings its log probabilities."""
-        choice = self._choice(number)
+        choice = None if self.done else self._choices.get(number) or self._choice(number)
         if choice is None:
             return
         if choice.told is not None and text:
             self._interrupt_told(choice)
-        choice.logprobs += logprobs
+        if logprobs:
+            choice.hold_logprobs(logprobs)
         if choice.splitter is None or choice.splitter.plain(text) is Kind.TEXT:
             self._text(choice, text)
         elif text:
@@ -106,7 +107,8 @@ class BlockWriter(Rescue):
         if choice.told is None:
             self._interrupt(choice)
             choice.told = self._splitter(told=True)
-        choice.logprobs += logprobs
+        if logprobs:
+            choice.hold_logprobs(logprobs)
         if choice.told is None or choice.told.plain(text):
             self._reasoning(choice, text)
         else:
@@ -150,12 +152,14 @@ class BlockWriter(Rescue):
 
         None is an end without a word; it never takes the place of one with a word.
         """
-        choice = self._choice(number)
+        choice = None if self.done else self._choices.get(number) or self._choice(number)
         if choice is not None and (word or choice.finish is None):
             choice.finish, choice.stop_sequence = word or "", stop_sequence
 
     def usage(self, usage: Usage, number: int = 0) -> None:
         """Usage as one choice reports it; a later report replaces an earlier one of the same choice."""
+        if self._usage is None:
+            self._usage = {}
         self._usage[number] = usage
 
     def progress(self, processed: int, total: int, cached: int | None = None) -> None:
@@ -243,13 +247,16 @@ class BlockWriter(Rescue):
             if choice.open_kind not in {"text", "reasoning"}:
                 self._open(choice, "text", TextStart(choice.next_index, choice=choice.number))
             self._logprobs_alone(choice)
-        self._close_block(choice)
+        if choice.open_kind:
+            self._close_block(choice)
         for key in tuple(choice.calls):
             # A stream that broke leaves open calls cut, even when their arguments look whole by now.
             self._end_call(choice, key, cut=cut)
 
     def _tell_usage(self) -> None:
-        if len(self._usage) > 1:
+        if self._usage is None:
+            return
+        reports = [*self._usage.values()]
+        if len(reports) > 1:
             self.repair("usage_summed")
-        if self._usage:
-            self._emit(in_all(list(self._usage.values())))
+        self._emit(in_all(reports))

@@ -7,6 +7,8 @@ Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-
 
 from __future__ import annotations
 
+from headgate.twins import twin
+
 
 class Lines:
     """Splits bytes at LF, and at CR and CRLF too when `carriage_returns` is set.
@@ -15,14 +17,15 @@ class Lines:
     the lines before it have been returned, and nothing more comes.
     """
 
-    overflow = False
-    _after_cr = False
-    _held_bytes = 0
+    __slots__ = ("_after_cr", "_carriage_returns", "_held", "_held_bytes", "_max", "overflow")
 
     def __init__(self, *, line_bytes_max: int, carriage_returns: bool) -> None:
+        self.overflow = False
         self._max = line_bytes_max
         self._carriage_returns = carriage_returns
+        self._after_cr = False
         self._held: list[bytes] = []
+        self._held_bytes = 0
 
     def feed(self, data: bytes, /) -> list[bytes]:
         """Return the lines that end in `data`, without their line ends."""
@@ -58,10 +61,9 @@ class Lines:
 
     def copy(self) -> Lines:
         """An independent splitter in the same state."""
-        twin = Lines.__new__(Lines)
-        twin.__dict__ = self.__dict__.copy()
-        twin._held = self._held.copy()
-        return twin
+        copied = twin(self)
+        copied._held = self._held.copy()
+        return copied
 
     def _unify(self, data: bytes) -> bytes:
         # The LF of a CRLF that a read split in two belongs to the line end already seen.

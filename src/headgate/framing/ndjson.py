@@ -13,6 +13,8 @@ from headgate.limits import DEFAULTS, Limits
 class Records:
     """Turns bytes into records. Never raises; `overflow` says that a line passed `limits.line_bytes_max`."""
 
+    __slots__ = ("_lines",)
+
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self._lines = Lines(line_bytes_max=limits.line_bytes_max, carriage_returns=False)
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from headgate.framing.lines import Lines
 from headgate.limits import DEFAULTS, Limits
+from headgate.twins import twin
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -35,21 +36,39 @@ class Event(NamedTuple):
 
 
 class Blocks:
-    """Turns bytes into blocks. Never raises; `overflow` says that a line or an event passed its limit."""
+    """Turns bytes into blocks. Never raises; `overflow` says that a line or an event passed its limit.
 
-    overflow = False
-    last_id = b""
-    retry_ms: int | None = None
-    _head = b""
-    _started = False
-    _event = b""
-    _size = 0
-    _error: bytes | None = None
+    Args:
+        limits: of lines and events.
+        started: whether blocks came before, so that no byte order mark can.
+    """
 
-    def __init__(self, limits: Limits = DEFAULTS) -> None:
+    __slots__ = (
+        "_data",
+        "_error",
+        "_event",
+        "_head",
+        "_lines",
+        "_max",
+        "_size",
+        "_started",
+        "last_id",
+        "overflow",
+        "retry_ms",
+    )
+
+    def __init__(self, limits: Limits = DEFAULTS, *, started: bool = False) -> None:
+        self.overflow = False
+        self.last_id = b""
+        self.retry_ms: int | None = None
         self._lines = Lines(line_bytes_max=limits.line_bytes_max, carriage_returns=True)
         self._max = limits.event_bytes_max
+        self._started = started
+        self._head = b""
+        self._event = b""
+        self._error: bytes | None = None
         self._data: list[bytes] = []
+        self._size = 0
 
     def feed(self, data: bytes, /) -> list[Block]:
         """Return the blocks that a blank line in `data` ends; those without data or error are dropped."""
@@ -79,11 +98,10 @@ class Blocks:
 
     def copy(self) -> Blocks:
         """An independent reader in the same state."""
-        twin = Blocks.__new__(Blocks)
-        twin.__dict__ = self.__dict__.copy()
-        twin._lines = self._lines.copy()
-        twin._data = self._data.copy()
-        return twin
+        copied = twin(self)
+        copied._lines = self._lines.copy()
+        copied._data = self._data.copy()
+        return copied
 
     def _without_bom(self, data: bytes) -> bytes:
         self._head += data

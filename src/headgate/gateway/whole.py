@@ -23,23 +23,24 @@ class WholeEncoder:
         writing: the reply's identity and what it is to hold.
     """
 
-    done = False
-    failed = False
+    __slots__ = ("_gathered", "_surface", "_writing", "done", "failed")
 
     def __init__(self, surface: Surface, writing: Writing) -> None:
+        self.done = self.failed = False
         self._surface = surface
         self._writing = writing
         self._gathered = Accumulator()
 
     def feed(self, events: Sequence[Event], /) -> bytes:
         """Gather events; the reply, once no choice is open any more."""
-        self._gathered.feed_all(events)
-        if self._gathered.error is not None:
+        gathered = self._gathered
+        gathered.feed_all(events)
+        if gathered.error is not None:
             self.done = self.failed = True
-        if self.done or not self._gathered.ended:
+        if self.done or not gathered.ended:
             return b""
         self.done = True
-        return self._surface.whole(self._gathered.messages, self._writing)
+        return self._surface.whole(gathered.messages, self._writing)
 
     def frame(self, delta: TextDelta | ReasoningDelta, /) -> None:
         """None: nothing is written before the end."""

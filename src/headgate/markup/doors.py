@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from headgate.limits import DEFAULTS
 from headgate.markup.family import Families, Family, Settings
-from headgate.markup.scanner import Scanner, Tags
+from headgate.markup.scanner import SPACE_MAX, Scanner, Tags, both
+from headgate.markup.thoughts import ANY_CLOSER
 from headgate.messages import Tools
 
 _SOME = {"": None}
@@ -17,6 +20,9 @@ _SOME = {"": None}
 
 BEGINNING = 3
 """Characters by which it is told who need not be asked: so many tell `to=` and `analysis` from all prose."""
+
+_SPACE_MAX = SPACE_MAX - BEGINNING
+"""White space behind which a whole beginning is in sight."""
 
 _BEGINNINGS_MAX = 4096
 """Beginnings for which that is kept. What replies begin with is mostly some hundred words."""
@@ -26,7 +32,8 @@ class Doors:
     """The families that are looked for in one text. One value serves many responses.
 
     `families` are asked where a block may begin; `anywhere` are those that may begin in the middle of a text
-    too, at one of `openers`. `thinks` tells whether reasoning tags are among them.
+    too, at one of `openers`; these and the closers of thoughts are `openers_and_closers`. `thinks` tells whether
+    reasoning tags are among them.
 
     Args:
         families: those that are wanted.
@@ -37,9 +44,15 @@ class Doors:
         self.families = families
         self.anywhere = tuple(family for family in families if family.anywhere)
         self.openers = Tags((opener for family in self.anywhere for opener in family.openers), words=True)
+        self.openers_and_closers = both(ANY_CLOSER, self.openers)
         self.thinks = any(family.name == "think" for family in families)
         self._settings = settings
         self._by_beginning: dict[str, tuple[Family, ...]] = {}
+
+    def let_pass(self, text: str) -> bool:
+        """Whether it is plain to see that nobody's block begins with this text, as with that of nearly every reply."""
+        begun = text.lstrip()
+        return bool(begun) and len(text) - len(begun) <= _SPACE_MAX and not self.at(begun[:BEGINNING])
 
     def at(self, beginning: str) -> tuple[Family, ...]:
         """Those of the families whose blocks may begin so; `BEGINNING` characters, or fewer where there are no more.
@@ -49,7 +62,7 @@ class Doors:
         """
         found = self._by_beginning.get(beginning)
         if found is None:
-            settings = self._settings._replace(tools=self._settings.tools and _tools_in(beginning))
+            settings = replace(self._settings, tools=self._settings.tools and _tools_in(beginning))
             found = tuple(family for family in self.families if family.opens(beginning, settings) is not False)
             if len(self._by_beginning) >= _BEGINNINGS_MAX:
                 self._by_beginning.clear()

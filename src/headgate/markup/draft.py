@@ -8,31 +8,35 @@ model/parsers/qwen3.go and by vLLM's parser/qwen3.py, which take such a call at 
 
 from __future__ import annotations
 
+import copy
 from itertools import groupby
+
+from msgspec import Struct
 
 from headgate.limits import Limits
 from headgate.markup import spans
 from headgate.markup.spans import Kind, Span
 
 
-class Draft:
-    """What is held of a thought since its first call: as many characters as one call's arguments may have."""
+class Draft(Struct, eq=False):
+    """What is held of a thought since its first call: as many characters as one call's arguments may have.
 
-    _size = 0
-    _prose = 0  # characters of thought that follow the calls
-    _calling = False
-    _lost = False  # the call that is being read is too long for one
+    Args:
+        limits: among them that one.
+    """
 
-    def __init__(self, limits: Limits) -> None:
-        self.held: list[Span] = []
-        self._limits = limits
+    _limits: Limits
+    held: list[Span] = []
+    _size: int = 0
+    _prose: int = 0  # characters of thought that follow the calls
+    _calling: bool = False
+    _lost: bool = False  # the call that is being read is too long for one
 
     def copy(self) -> Draft:
         """An independent draft in the same state."""
-        twin = Draft.__new__(Draft)
-        twin.__dict__ = self.__dict__.copy()
-        twin.held = self.held.copy()
-        return twin
+        copied = copy.copy(self)
+        copied.held = self.held.copy()
+        return copied
 
     def take(self, found: list[Span], out: list[Span]) -> None:
         """Take spans of the thought: hold them once a call stood in it, else give them out."""

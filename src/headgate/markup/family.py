@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from headgate.limits import Limits
 from headgate.markup.scanner import Scanner
@@ -15,7 +17,7 @@ from headgate.markup.spans import Span
 from headgate.messages import Tools
 
 
-class Settings(NamedTuple):
+class Settings(Struct, frozen=True):
     """What a family may decide by: declared facts only.
 
     `tools` is None when nothing is known of the request, empty when it declared none. `named` says that

@@ -7,13 +7,15 @@ Spec: ours (`docs/design.md`, rescue without harm).
 
 from __future__ import annotations
 
+from msgspec import Struct, field
+
 from headgate.markup.code import Code
 from headgate.markup.plain import NOTHING, Plain
 from headgate.markup.scanner import NO_TAGS, Scanner, Tags
 from headgate.markup.spans import Kind, Span
 
 
-class Run:
+class Run(Struct, eq=False, gc=False):
     """Says what stands between the tags.
 
     Args:
@@ -22,27 +24,30 @@ class Run:
         even_in_code: those of them that count in code, too.
     """
 
-    def __init__(self, kind: Kind, ends: Tags, even_in_code: Tags = NO_TAGS) -> None:
-        self.kind = kind
-        self._code = Code()
-        self._ends, self._even_in_code = ends, even_in_code
-        self._follows_code = len(ends.all) > len(even_in_code.all)
+    kind: Kind
+    _ends: Tags
+    _even_in_code: Tags = NO_TAGS
+    _code: Code = field(default_factory=Code)
 
     def stop_at(self, ends: Tags, even_in_code: Tags = NO_TAGS) -> None:
         """Stop at these tags from now on."""
         self._ends, self._even_in_code = ends, even_in_code
-        self._follows_code = len(ends.all) > len(even_in_code.all)
+
+    @property
+    def _follows_code(self) -> bool:
+        return len(self._ends.all) > len(self._even_in_code.all)
 
     def copy(self) -> Run:
         """An independent run in the same state."""
-        twin = Run.__new__(Run)
-        twin.__dict__ = self.__dict__.copy()
-        twin._code = self._code.copy()
-        return twin
+        return Run(self.kind, self._ends, self._even_in_code, self._code.copy())
 
-    def plain(self, text: str) -> bool:
-        """Whether all of `text` belongs to it, and there is nothing to hold."""
-        return self._ends.plain.text(text) is not None and (self._code.quiet or not self._follows_code)
+    def passes(self, text: str) -> bool:
+        """Whether all of `text` plainly belongs to it, with nothing to hold; then it is taken."""
+        if self._ends.plain.text(text) is None:
+            return False
+        if not self._code.quiet and self._follows_code:
+            self._code.feed(text)
+        return True
 
     @property
     def plains(self) -> Plain:

@@ -90,9 +90,9 @@ class Scanner:
 
     def copy(self) -> Scanner:
         """An independent scanner in the same state."""
-        twin = Scanner()
-        twin.text, twin.position = self.text, self.position
-        return twin
+        copied = Scanner()
+        copied.text, copied.position = self.text, self.position
+        return copied
 
     def __len__(self) -> int:
         return len(self.text) - self.position

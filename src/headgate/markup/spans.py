@@ -63,4 +63,10 @@ def repair(code: str) -> Span:
     return Span(Kind.REPAIR, "", code)
 
 
+def without_empty(spans: list[Span]) -> list[Span]:
+    """The spans that say something."""
+    return [span for span in spans if span.raw or span.kind not in _NEVER_EMPTY]
+
+
+_NEVER_EMPTY = (Kind.TEXT, Kind.REASONING, Kind.MARKUP, Kind.ARGUMENTS)
 BLOCK_END = Span(Kind.BLOCK_END, "")

@@ -18,11 +18,10 @@ from headgate.markup.family import Control, Families, Reader, Settings
 from headgate.markup.plain import NOTHING, Flow
 from headgate.markup.readers.bare_calls import BareCalls
 from headgate.markup.run import Run
-from headgate.markup.scanner import SPACE_MAX, Scanner, both
+from headgate.markup.scanner import SPACE_MAX, Scanner
 from headgate.markup.spans import Kind, Span
 from headgate.markup.thoughts import ANY_CLOSER, Thought
-
-_NEVER_EMPTY = (Kind.TEXT, Kind.REASONING, Kind.MARKUP, Kind.ARGUMENTS)
+from headgate.twins import twin
 
 
 class Splitter:
@@ -35,10 +34,21 @@ class Splitter:
         told: the text is reasoning that the engine told apart; only tool calls are looked for in it.
     """
 
-    _space = ""  # white space before what may be, or is, somebody's block
-    _asking = False
-    _reader: Reader | None = None
-    _thought: Thought | None = None
+    __slots__ = (
+        "_asking",
+        "_doors",
+        "_draft",
+        "_may_open",
+        "_reader",
+        "_scanner",
+        "_settings",
+        "_space",
+        "_space_is_markup",
+        "_text",
+        "_thought",
+        "_told",
+        "_unopened",
+    )
 
     def __init__(
         self,
@@ -49,18 +59,20 @@ class Splitter:
         told: bool = False,
     ) -> None:
         self._settings = settings
-        self._doors = doors(families, settings)
+        self._doors = found = doors(families, settings)
         self._told = told
-        self._scanner = Scanner()
-        self._draft = Draft(settings.limits)
-        self._begin(unopened=self._doors.thinks and starts_in_reasoning is None)
-        if told or (self._doors.thinks and starts_in_reasoning):
+        self._scanner, self._draft = Scanner(), Draft(settings.limits)
+        self._space = ""  # white space before what may be, or is, somebody's block
+        self._asking = False
+        self._reader: Reader | None = None
+        self._thought: Thought | None = None
+        self._begin(unopened=found.thinks and starts_in_reasoning is None)
+        if told or (starts_in_reasoning and found.thinks):
             self._think(Thought(endless=told))
 
     def _begin(self, *, unopened: bool) -> None:
         self._may_open, self._space_is_markup, self._unopened = True, False, unopened
-        openers = self._doors.openers
-        self._text = Run(Kind.TEXT, both(ANY_CLOSER, openers) if unopened else openers)
+        self._text = Run(Kind.TEXT, self._doors.openers_and_closers if unopened else self._doors.openers)
 
     def feed(self, text: str, /) -> list[Span]:
         """Return the spans that more text decides."""
@@ -73,11 +85,17 @@ class Splitter:
     def plain(self, text: str, /) -> Kind | None:
         """What all of `text` is, where that is plain to see: text or reasoning, with nothing held.
 
-        The caller then need not feed it.
+        It is taken then, as if it were fed; nothing is taken where this is None.
         """
         scanner = self._scanner
-        run = None if scanner.position < len(scanner.text) else self._going_on()
-        return run.kind if run is not None and run.plain(text) else None
+        if scanner.position < len(scanner.text):
+            return None
+        if self._may_open:  # so that nobody reads on, and nothing is held
+            begins = not (self._space_is_markup and text[:1].isspace()) and self._doors.let_pass(text)
+            self._may_open = not (begins and self._text.passes(text))
+            return None if self._may_open else Kind.TEXT
+        run = self._going_on()
+        return run.kind if run is not None and run.passes(text) else None
 
     def flow(self, kind: Kind, /) -> Flow | None:
         """The text of this kind that goes on, until something else is fed; None where none does."""
@@ -105,7 +123,7 @@ class Splitter:
         self._begin(unopened=False)
         if self._told:
             self._think(Thought(endless=True))
-        return _without_empty(out)
+        return spans.without_empty(out)
 
     def close(self) -> list[Span]:
         """The text is over: return what is still held."""
@@ -114,16 +132,15 @@ class Splitter:
             return out
         self._close(out)
         self._draft.keep(out)
-        return _without_empty(out)
+        return spans.without_empty(out)
 
     def copy(self) -> Splitter:
         """An independent splitter in the same state."""
-        twin = Splitter.__new__(Splitter)
-        twin.__dict__ = self.__dict__.copy()
-        twin._scanner, twin._text, twin._draft = self._scanner.copy(), self._text.copy(), self._draft.copy()
-        twin._reader = self._reader.copy() if self._reader else None
-        twin._thought = self._thought.copy() if self._thought else None
-        return twin
+        copied = twin(self)
+        copied._scanner, copied._text, copied._draft = self._scanner.copy(), self._text.copy(), self._draft.copy()
+        copied._reader = self._reader.copy() if self._reader else None
+        copied._thought = self._thought.copy() if self._thought else None
+        return copied
 
     def _step(self, out: list[Span]) -> bool:
         """Decide one thing; whether there may be more to decide."""
@@ -247,7 +264,7 @@ class Splitter:
             first = next(span.kind for span in found if span.kind is not Kind.REPAIR)
             found.insert(0, spans.text(self._space) if first is Kind.TEXT else spans.markup(self._space))
             self._space = ""
-        found = _without_empty(found)
+        found = spans.without_empty(found)
         if self._thought is not None:
             self._draft.take(found, out)
             return
@@ -267,11 +284,10 @@ class Splitter:
         found: list[Span] = []
         if not over and isinstance(self._reader, BareCalls):
             self._reader.interrupt()
-        if self._reader is not None and not self._reader.close(self._scanner, found):
+        if self._reader is not None:
+            reads_on = self._reader.close(self._scanner, found)
             self._put(found, out)
-            self._reader = None
-        elif self._reader is not None:
-            self._put(found, out)
+            self._reader = self._reader if reads_on else None
         if self._asking:
             self._say(self._space, out)
             self._asking, self._space = False, ""
@@ -282,7 +298,3 @@ class Splitter:
         elif self._may_open and self._space_is_markup:
             out.append(spans.markup(self._scanner.take_space()))
         out.append(spans.text(self._scanner.take_all()))
-
-
-def _without_empty(found: list[Span]) -> list[Span]:
-    return [span for span in found if span.raw or span.kind not in _NEVER_EMPTY]

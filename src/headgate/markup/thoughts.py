@@ -15,6 +15,7 @@ from headgate.markup.family import Control, Family, Settings
 from headgate.markup.run import Run
 from headgate.markup.scanner import NO_TAGS, Scanner, Tags, both, tags
 from headgate.markup.spans import Kind, Span
+from headgate.twins import twin
 
 PAIRS: dict[str, str] = {
     "<think>": "</think>",  # Qwen3, QwQ, GLM-4.5, DeepSeek R1, Kimi-K2-Thinking, MiniMax-M2, Nemotron, Olmo3, …
@@ -109,6 +110,8 @@ class Thought:
         endless: the engine itself told the thought apart, so that no tag begins or ends it.
     """
 
+    __slots__ = ("_at_start", "_calls", "_closers", "_may_open", "_pairs", "_run")
+
     def __init__(self, pairs: Pairs = _PLAIN, *, endless: bool = False) -> None:
         self._pairs = pairs
         self._calls = NO_TAGS
@@ -151,10 +154,9 @@ class Thought:
 
     def copy(self) -> Thought:
         """An independent reader in the same state."""
-        twin = Thought.__new__(Thought)
-        twin.__dict__ = self.__dict__.copy()
-        twin._run = self._run.copy()
-        return twin
+        copied = twin(self)
+        copied._run = self._run.copy()
+        return copied
 
     def _begin(self, scanner: Scanner, out: list[Span]) -> bool:
         """Take the opener and the white space beside it; whether the thought itself has begun."""

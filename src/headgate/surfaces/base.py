@@ -18,7 +18,7 @@ NO_END = stream_error("upstream_truncated", "the stream stopped without an end."
 """What an encoder tells whose events are over before their end."""
 
 
-class Writing(NamedTuple):
+class Writing(msgspec.Struct, frozen=True, gc=False):
     """How a response is to be written.
 
     `id` and `created_s` (seconds since the epoch) are ours, one per response; `model` is what was asked

@@ -32,7 +32,7 @@ from headgate.spelling import CLOSING, OPENING, tagged
 from headgate.surfaces.base import Frame, Writing
 from headgate.surfaces.chat_request import parse, parse_prompt
 from headgate.surfaces.chat_shapes import Body
-from headgate.surfaces.chunks import ChunkEncoder, ChunkSurface, finish_word, whole
+from headgate.surfaces.chunks import ChunkEncoder, ChunkSurface, Write, finish_word, whole
 from headgate.surfaces.line_safe import json_text
 
 _PROMPT_PATH = "/chat"
@@ -71,15 +71,14 @@ class Chat(ChunkSurface):
 SURFACE = Chat()
 
 
-class _State:
+class _State(msgspec.Struct, eq=False):
     """What the encoder knows of one choice."""
 
     thought: int | None = None  # the block whose tag is open
-    cut = False
-
-    def __init__(self) -> None:
-        self.calls: dict[int, int] = {}  # block index -> index among the tool calls
-        self.refusals: set[int] = set()
+    cut: bool = False
+    calls: dict[int, int] = {}  # block index -> index among the tool calls
+    refusals: set[int] | None = None  # the blocks of them
+    frames: dict[str, Frame] = {}  # by the key of the text
 
 
 class ChatEncoder(ChunkEncoder):
@@ -87,43 +86,43 @@ class ChatEncoder(ChunkEncoder):
 
     kind = "chat.completion.chunk"
 
+    __slots__ = ("_choices",)
+
     def __init__(self, writing: Writing) -> None:
         super().__init__(writing)
         self._choices: dict[int, _State] = {}
-        self._frames: dict[tuple[int, str], Frame] = {}
 
     def frame(self, delta: TextDelta | ReasoningDelta, /) -> Frame | None:
         """What stands around the text of each delta like this; None where a thought is hidden, or its tag is due."""
         if isinstance(delta, ReasoningDelta):
             return self._frame_of_thought(delta)
-        refused = delta.index in self._choices[delta.choice].refusals
-        return self._frame(delta.choice, "refusal" if refused else "content")
+        return self._frame(delta.choice, self._key(delta))
 
-    def _event(self, event: Event, out: list[bytes]) -> None:
-        match event:
-            case TextDelta():
-                refused = event.index in self._choices[event.choice].refusals
-                out.append(self._text(event.choice, "refusal" if refused else "content", event.text, event.logprobs))
-            case ReasoningDelta():
-                self._think(event, out)
-            case ToolCallDelta():
-                index = self._choices[event.choice].calls[event.index]
-                out.append(self._call(event.choice, {"index": index, "function": {"arguments": event.json}}))
-            case ToolCallStart():
-                out.append(self._open_call(event))
-            case MessageStart():
-                self._begin(event)
-                self._choices[event.choice] = _State()
-                out.append(self._delta(event.choice, {"role": "assistant"}))
-            case TextStart() if event.refusal:
-                self._choices[event.choice].refusals.add(event.index)
-            case BlockEnd():
-                self._close_block(event, out)
-            case MessageEnd() if self._choices[event.choice].cut and event.reason not in _INCOMPLETE:
-                # Its start was sent already, and a client would run it; only a failure stops that.
-                super()._event(stream_error("tool_call_incomplete", _CUT), out)
-            case _:
-                super()._event(event, out)
+    def _key(self, delta: TextDelta) -> str:
+        refusals = self._choices[delta.choice].refusals
+        return "refusal" if refusals and delta.index in refusals else "content"
+
+    def _say(self, event: TextDelta, out: list[bytes]) -> None:
+        out.append(self._text(event.choice, self._key(event), event.text, event.logprobs))
+
+    def _begin(self, event: MessageStart, out: list[bytes]) -> None:
+        super()._begin(event, out)
+        self._choices[event.choice] = _State()
+        out.append(self._delta(event.choice, {"role": "assistant"}))
+
+    def _open_text(self, event: TextStart, out: list[bytes]) -> None:
+        del out
+        if event.refusal:
+            state = self._choices[event.choice]
+            state.refusals = state.refusals or set()
+            state.refusals.add(event.index)
+
+    def _end(self, event: MessageEnd, out: list[bytes]) -> None:
+        if self._choices[event.choice].cut and event.reason not in _INCOMPLETE:
+            # Its start was sent already, and a client would run it; only a failure stops that.
+            self._fail(stream_error("tool_call_incomplete", _CUT), out)
+        else:
+            super()._end(event, out)
 
     def _think(self, event: ReasoningDelta, out: list[bytes]) -> None:
         spelling, state = self._writing.reasoning, self._choices[event.choice]
@@ -161,23 +160,41 @@ class ChatEncoder(ChunkEncoder):
         return b"".join((before, write(text), behind))
 
     def _frame(self, choice: int, key: str) -> Frame:
-        frame = self._frames.get((choice, key))
+        frames = self._choices[choice].frames
+        frame = frames.get(key)
         if frame is None:
             before = b'data: %b"choices":[{"index":%d,"delta":{"%b":"' % (self._head, choice, key.encode())
-            frame = self._frames[choice, key] = Frame(before, b'"},"finish_reason":null}]}\n\n', json_text)
+            frame = frames[key] = Frame(before, b'"},"finish_reason":null}]}\n\n', json_text)
         return frame
 
-    def _open_call(self, event: ToolCallStart) -> bytes:
+    def _open_call(self, event: ToolCallStart, out: list[bytes]) -> None:
         calls = self._choices[event.choice].calls
         index = calls[event.index] = len(calls)
         function = {"name": event.name, "arguments": ""}
-        return self._call(event.choice, {"index": index, "id": event.call_id, "type": "function", "function": function})
+        call = {"index": index, "id": event.call_id, "type": "function", "function": function}
+        out.append(self._call(event.choice, call))
+
+    def _argue(self, event: ToolCallDelta, out: list[bytes]) -> None:
+        index = self._choices[event.choice].calls[event.index]
+        out.append(self._call(event.choice, {"index": index, "function": {"arguments": event.json}}))
 
     def _call(self, choice: int, call: dict[str, Any]) -> bytes:
         return self._delta(choice, {"tool_calls": [call]})
 
     def _delta(self, choice: int, delta: dict[str, Any], **more: Any) -> bytes:
         return self._chunk({"index": choice, "delta": delta, **more, "finish_reason": None})
+
+    writes: Mapping[type[Event], Write] = {
+        **ChunkEncoder.writes,
+        TextDelta: _say,
+        ReasoningDelta: _think,
+        ToolCallDelta: _argue,
+        ToolCallStart: _open_call,
+        MessageStart: _begin,
+        TextStart: _open_text,
+        BlockEnd: _close_block,
+        MessageEnd: _end,
+    }
 
     def _last(self, choice: int, reason: str) -> dict[str, Any]:
         return {"index": choice, "delta": {}, "finish_reason": reason}

@@ -29,6 +29,9 @@ ROLES: dict[str, Role] = {
 }
 """What a client may call a role, and what it is here."""
 
+_SPEAKERS: dict[str, Role] = {name: role for name, role in ROLES.items() if role != "tool"}
+"""Roles of those who answer no call, so that a text says all."""
+
 OTHER_PARTS = frozenset({"audio_url", "file", "input_video", "video_url"})
 """Kinds of parts that some engine takes, and that Headgate passes on unread."""
 
@@ -51,11 +54,22 @@ def read_messages(messages: Sequence[shapes.Message], body: Any) -> tuple[ChatMe
     called: dict[str, str] = {}  # a function's name -> the id of its last call
     read: list[ChatMessage] = []
     for place, message in enumerate(messages):
-        one = _message(message, ("messages", place), called, body)
-        for call in one.tool_calls:
-            called[call.name] = call.id
+        one = _text(message)
+        if one is None:
+            one = _message(message, ("messages", place), called, body)
+            for call in one.tool_calls:
+                called[call.name] = call.id
         read.append(one)
     return tuple(read)
+
+
+def _text(message: shapes.Message) -> ChatMessage | None:
+    """The message if it is a text and nothing else, as most are; there is nothing to check then."""
+    role, content = _SPEAKERS.get(message.role), message.content
+    if role is None or not isinstance(content, str):
+        return None
+    is_all = message == shapes.Message(role=message.role, content=content)
+    return ChatMessage(role=role, content=content) if is_all else None
 
 
 def _message(message: shapes.Message, path: Path, called: Mapping[str, str], body: Any) -> ChatMessage:

@@ -132,15 +132,16 @@ def _request(
     stream: bool,
 ) -> ChatRequest:
     """Make the request; `value` is the body's, `body` has its options, and the fields in `ours` are none."""
-    if value.get("tool_choice") is not None:
-        _check_choice(value["tool_choice"], value)
+    choice = None if read.tool_choice is UNSET else value["tool_choice"]
+    if choice is not None:
+        _check_choice(choice, value)
     check_format(read.response_format, value)
     wanted = read.stream_options
     return ChatRequest(
         model=read.model or "",
         messages=messages,
         tools=None if read.tools is None else _tools(read.tools, value),
-        tool_choice=_given(read.tool_choice, value.get("tool_choice")),
+        tool_choice=_given(read.tool_choice, choice),
         stream=stream,
         include_usage=wanted is not None and bool(wanted.include_usage),
         include_timings=bool((wanted and wanted.include_timings) or read.timings_per_token or _wants_timings(headers)),
@@ -167,12 +168,17 @@ def _spelling(headers: Mapping[str, str]) -> Spelling | None:
 
 
 def _options(body: bytes, value: Mapping[str, Any], ours: frozenset[str]) -> dict[str, Raw]:
+    if not _LEGACY.keys().isdisjoint(value):
+        _refuse_legacy(value)
+    fields = _decode_fields(body)
+    return {name: raw for name, raw in fields.items() if name not in ours and value[name] is not None}
+
+
+def _refuse_legacy(value: Mapping[str, Any]) -> None:
     for legacy, name in _LEGACY.items():
         if value.get(legacy) is not None:
             sentence = f"expected {name}, got {legacy}, which engines no longer read. Send {name} instead."
             raise RequestError("unsupported", sentence, param=strict_json.pointer(legacy))
-    fields = _decode_fields(body)
-    return {name: raw for name, raw in fields.items() if name not in ours and value[name] is not None}
 
 
 def _tools(tools: list[shapes.Tool], body: Any) -> tuple[Tool, ...]:
@@ -209,6 +215,8 @@ def _dropped(body: Any) -> tuple[str, ...]:
     """Name what stands inside of known fields and has no place in the canonical form, each once."""
     found: list[str] = []
     for message in body.get("messages") or ():
+        if message.keys() == _TEXT_MESSAGE:
+            continue
         if not message.keys() <= _MESSAGE:
             found += _unknown("messages[]", message, _MESSAGE)
         if message.get("reasoning_details"):

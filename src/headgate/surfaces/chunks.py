@@ -7,23 +7,17 @@ Spec: https://platform.openai.com/docs/api-reference/chat-streaming/streaming
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 
 from headgate.errors import PeerError
 from headgate.events import (
-    Annotation,
     Event,
-    Extra,
     FinishReason,
     MessageEnd,
     MessageStart,
-    Progress,
-    ReasoningSignature,
-    ReasoningStart,
-    Repair,
     StreamError,
     Timings,
     Usage,
@@ -37,8 +31,8 @@ DONE = b"data: [DONE]\n\n"
 KEEPALIVE = b": keep-alive\n\n"
 """A comment, which every event-stream reader ignores."""
 
-_UNSAID = frozenset({Annotation, Extra, Progress, ReasoningSignature, ReasoningStart, Repair})
-"""What has no place in these formats."""
+Write: TypeAlias = Callable[[Any, Any, list[bytes]], None]
+"""A method of an encoder: takes an event of the kind that it stands beside, and appends what that is to the client."""
 
 _FINISH = {"unknown": "stop", "cancelled": "stop"}
 _encode = msgspec.json.Encoder().encode
@@ -58,29 +52,33 @@ class ChunkSurface:
 
 
 class ChunkEncoder:
-    """Encodes one response; a surface says what a chunk holds (`_event`), and what its `kind` is called.
+    """Encodes one response; a surface says what a chunk holds (`writes`), and what its `kind` is called.
 
     Args:
         writing: the response's identity, and what it is to tell.
     """
 
+    __slots__ = ("_begun", "_head", "_open", "_usage", "_writing", "done", "failed")
+
     kind = ""
-    done = False
-    failed = False
-    _usage: Usage | None = None
-    _head = b""
 
     def __init__(self, writing: Writing) -> None:
+        self.done = self.failed = False
         self._writing = writing
-        self._ended: dict[int, bool] = {}  # each choice that began, and whether it has its finish
+        self._usage: Usage | None = None
+        self._head = b""
+        self._begun = False  # whether any choice has
+        self._open: tuple[int, ...] = ()  # the choices without their finish
 
     def feed(self, events: Sequence[Event], /) -> bytes:
         """Encode events. After the last choice's end (or an error) the terminal frame is part of the result."""
         out: list[bytes] = []
+        writes = self.writes
         for event in events:
-            if type(event) not in _UNSAID and not self.done:
-                self._event(event, out)
-        if not self.done and self._ended and self._is_last():
+            write = writes.get(type(event))
+            if write is not None and not self.done:
+                write(self, event, out)
+        if self._begun and not self._open and not self.done:
             self._finish(out)
         return b"".join(out)
 
@@ -90,30 +88,37 @@ class ChunkEncoder:
             return b""
         return self.feed([NO_END])
 
-    def _event(self, event: Event, out: list[bytes]) -> None:
-        """Encode one event; subclasses hand on what is nobody's own."""
-        match event:
-            case MessageStart():
-                self._begin(event)
-            case Usage():
-                self._usage = event
-            case MessageEnd():
-                self._ended[event.choice] = True
-                out.append(self._finish_chunk(event))
-            case StreamError():
-                out.append(b"data: %b\n\n" % line_safe(_encode({"error": error_object(event.message, event.code)})))
-                self.done = self.failed = True
-            case _:
-                pass  # starts and ends of blocks have no place in these formats
+    def _end(self, event: MessageEnd, out: list[bytes]) -> None:
+        self._begun, self._open = True, tuple([choice for choice in self._open if choice != event.choice])
+        out.append(self._finish_chunk(event))
 
-    def _begin(self, event: MessageStart) -> None:
+    def _take_usage(self, event: Usage, out: list[bytes]) -> None:
+        del out  # it is told behind the finish
+        self._usage = event
+
+    def _fail(self, event: StreamError, out: list[bytes]) -> None:
+        out.append(b"data: %b\n\n" % line_safe(_encode({"error": error_object(event.message, event.code)})))
+        self.done = self.failed = True
+
+    def _begin(self, event: MessageStart, out: list[bytes]) -> None:
+        del out  # what there is to say of a choice that begins, only chats do
         if not self._head:
             writing = self._writing
             self._head = line_safe(
                 b'{"id":%b,"object":"%b","created":%d,"model":%b,'
                 % (_encode(writing.id), self.kind.encode(), writing.created_s, _encode(event.model or writing.model))
             )
-        self._ended[event.choice] = False
+        self._begun = True
+        if event.choice not in self._open:
+            self._open += (event.choice,)
+
+    writes: Mapping[type[Event], Write] = {
+        MessageStart: _begin,
+        Usage: _take_usage,
+        MessageEnd: _end,
+        StreamError: _fail,
+    }
+    """How each event is written. What is not named has no place in the format, as starts and ends of most blocks."""
 
     def _chunk(self, entry: dict[str, Any]) -> bytes:
         """A chunk of one choice."""
@@ -126,12 +131,9 @@ class ChunkEncoder:
     def _finish_chunk(self, event: MessageEnd) -> bytes:
         chunk = self._chunk(self._last(event.choice, finish_word(event.reason)))
         extra = self._timings()
-        if not extra or not self._is_last() or self._told_usage() is not None:
+        if not extra or self._open or self._told_usage() is not None:
             return chunk
         return chunk.removesuffix(b"}\n\n") + extra + b"}\n\n"
-
-    def _is_last(self) -> bool:
-        return False not in self._ended.values()
 
     def _finish(self, out: list[bytes]) -> None:
         if (usage := self._told_usage()) is not None:
@@ -156,7 +158,7 @@ def finish_word(reason: FinishReason) -> str:
 
 def whole(kind: str, messages: Sequence[Message], choices: Sequence[dict[str, Any]], writing: Writing) -> bytes:
     """Write one whole reply of this kind, of messages that were written as `choices`."""
-    model = next((message.model for message in messages if message.model), writing.model)
+    model = messages[0].model or next((message.model for message in messages if message.model), writing.model)
     body: dict[str, Any] = {
         "id": writing.id,
         "object": kind,
@@ -166,7 +168,7 @@ def whole(kind: str, messages: Sequence[Message], choices: Sequence[dict[str, An
     }
     if (usage := usage_to_openai(messages[0].usage, complete=True)) is not None:
         body["usage"] = usage
-    timings: Timings | None = messages[0].timings
-    if timings and writing.include_timings:
+    timings: Timings | None = messages[0].timings if writing.include_timings else None
+    if timings:
         body["timings"] = timings
     return _encode(body)

@@ -17,7 +17,7 @@ from headgate.errors import UpstreamError, stream_error
 from headgate.events import Event, Logprob, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
 from headgate.messages import ChatRequest, IdFactory, Message, TextPart
 from headgate.surfaces.base import Frame, Writing
-from headgate.surfaces.chunks import ChunkEncoder, ChunkSurface, finish_word, whole
+from headgate.surfaces.chunks import ChunkEncoder, ChunkSurface, Write, finish_word, whole
 from headgate.surfaces.completions_request import parse
 from headgate.surfaces.completions_shapes import CompletionBody
 from headgate.surfaces.line_safe import json_text
@@ -68,6 +68,8 @@ class CompletionsEncoder(ChunkEncoder):
 
     kind = _KIND
 
+    __slots__ = ("_frames", "_offsets")
+
     def __init__(self, writing: Writing) -> None:
         super().__init__(writing)
         self._frames: dict[int, Frame] = {}
@@ -77,14 +79,19 @@ class CompletionsEncoder(ChunkEncoder):
         """What stands around the text of each delta like this one; None for reasoning."""
         return None if isinstance(delta, ReasoningDelta) else self._frame(delta.choice)
 
-    def _event(self, event: Event, out: list[bytes]) -> None:
-        match event:
-            case TextDelta():
-                out.append(self._text(event.choice, event.text, event.logprobs))
-            case ToolCallStart() | ToolCallDelta():
-                super()._event(stream_error("upstream_protocol", _CALLED), out)
-            case _:
-                super()._event(event, out)
+    def _say(self, event: TextDelta, out: list[bytes]) -> None:
+        out.append(self._text(event.choice, event.text, event.logprobs))
+
+    def _refuse_call(self, event: ToolCallStart | ToolCallDelta, out: list[bytes]) -> None:
+        del event
+        self._fail(stream_error("upstream_protocol", _CALLED), out)
+
+    writes: Mapping[type[Event], Write] = {
+        **ChunkEncoder.writes,
+        TextDelta: _say,
+        ToolCallStart: _refuse_call,
+        ToolCallDelta: _refuse_call,
+    }
 
     def _text(self, choice: int, text: str, logprobs: tuple[Logprob, ...]) -> bytes:
         if not logprobs:
