@@ -28,7 +28,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gateways", help=f"only these, by comma, among {', '.join(PLAN)}")
     parser.add_argument("--loads", help=f"only these, by comma, among {', '.join(SCENARIOS)}, capacity")
     parser.add_argument("--priority", action="store_true", help="ask for more of a shared machine, where allowed")
-    parser.add_argument("--publish", action="store_true", help=f"keep the summary, and renew {page.PAGE.name} with it")
+    parser.add_argument("--publish", action="store_true", help="keep the summary, and renew the pages with it")
     parser.add_argument("--from", dest="made", type=Path, metavar="FILE", help="measure nothing, read a run's JSON")
     return parser.parse_args(given)
 

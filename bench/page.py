@@ -1,4 +1,4 @@
-"""docs/performance.md: what stands between its marks is made of a summary; the rest is written by hand."""
+"""The pages that tell of speed: what stands between their marks is made of a summary; the rest is written by hand."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import re
 from pathlib import Path
 
 from bench.results import Summary
-from bench.table import FIGURE_HEADINGS, MEASURE_HEADINGS, figure_rows, markdown, measure_rows, start_rows
+from bench.table import (
+    FIGURE_HEADINGS,
+    MEASURE_HEADINGS,
+    SPEED_HEADINGS,
+    figure_rows,
+    markdown,
+    measure_rows,
+    speed_rows,
+    start_rows,
+)
 
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+_ROOT = Path(__file__).parents[1]
+PAGES = (_ROOT / "docs" / "performance.md", _ROOT / "README.md")
 _PART = re.compile(r"(<!-- made by make bench: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -20,6 +30,7 @@ def parts(summary: Summary) -> dict[str, str]:
     return {
         "machine": f"{summary.date}, `{summary.command}`, {rounds} rounds.\n{summary.machine.sentence()}\n{skipped}",
         "measures": markdown(MEASURE_HEADINGS, measure_rows(summary)) + "\n",
+        "speed": markdown(SPEED_HEADINGS, speed_rows(summary)) + "\n",
         "starts": markdown(("gateway", "first answer after s", "RSS MB"), start_rows(summary)) + "\n",
         "figures": markdown(FIGURE_HEADINGS, figure_rows(summary)) + "\n",
     }
@@ -40,6 +51,7 @@ def named_parts(text: str) -> list[str]:
     return [found[2] for found in _PART.finditer(text)]
 
 
-def rewrite(summary: Summary, page: Path = PAGE) -> None:
-    """Make the page's parts anew."""
-    page.write_text(filled(page.read_text(encoding="utf-8"), summary), encoding="utf-8")
+def rewrite(summary: Summary) -> None:
+    """Make the pages' parts anew."""
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8"), summary), encoding="utf-8")

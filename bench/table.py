@@ -9,6 +9,7 @@ from bench.measures import MEASURES, Measure
 from bench.results import Figures, Summary
 
 MEASURE_HEADINGS = ("measure", "must be", "aim", "median", "rounds", "")
+SPEED_HEADINGS = ("measure", "must be", "measured", "")
 FIGURE_HEADINGS = (
     "gateway",
     "load",
@@ -40,6 +41,12 @@ def _measure_row(measure: Measure, values: Sequence[float]) -> tuple[str, ...]:
     spread = f"{_number(min(values))} to {_number(max(values))}" if len(values) > 1 else ""
     verdict = "reached" if measure.reaches(median) else "held" if measure.holds(median) else "**missed**"
     return (measure.name, must, aim, f"{_number(median)} {measure.unit}", spread, verdict)
+
+
+def speed_rows(summary: Summary) -> list[tuple[str, ...]]:
+    """A short row for each measure that was measured."""
+    rows = [(name, must, median, verdict) for name, must, _, median, _, verdict in measure_rows(summary)]
+    return [row for row in rows if row[2] != UNMEASURED]
 
 
 def figure_rows(summary: Summary) -> list[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from bench.__main__ import main, plan_of
 from bench.capacity import capacity, steps
 from bench.machine import Machine
 from bench.measures import MEASURES, Measure, summary
-from bench.page import PAGE, filled, named_parts, parts
+from bench.page import PAGES, filled, named_parts, parts
 from bench.programs import Load
 from bench.results import LATEST, Run, Sample, read_run, read_summary, write
 from bench.scenarios import CAPACITY, PLAN, QUICK, SCENARIOS, Scenario
@@ -44,11 +44,11 @@ def measure(name: str) -> Measure:
 
 def test_the_page_says_what_was_measured() -> None:
     """`python -m bench --publish` writes both; by hand neither is changed alone."""
-    text = PAGE.read_text(encoding="utf-8")
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
     latest = read_summary()
 
-    assert filled(text, latest) == text
-    assert sorted(parts(latest)) == sorted(named_parts(text))
+    assert [filled(text, latest) for text in texts] == texts
+    assert sorted(parts(latest)) == sorted(part for text in texts for part in named_parts(text))
 
 
 def test_what_was_measured_is_what_is_promised() -> None:

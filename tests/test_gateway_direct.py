@@ -77,10 +77,9 @@ class Way:
             default_headers=[(b"date", b"today")],
             message_event=asyncio.Event(),
             transport=self.transport,
-            flow=SimpleNamespace(resume_reading=lambda: None),
             on_response=self._on_response,
         )
-        connection: Any = SimpleNamespace(transport=self.transport, lane=None)
+        connection: Any = SimpleNamespace(transport=self.transport, lane=None, resume_reading=lambda: None)
         self.cycle, self.connection = cycle, connection
         self.lane = DirectLane(connection, cycle, Limits(**limits), self.ticker, [(b"vary", b"origin")])
         self.running = asyncio.get_running_loop().create_task(self.lane.run(self.source))

@@ -252,6 +252,8 @@ def test_a_paused_engine_is_not_taken_for_a_silent_one() -> None:
 class Noted:
     """A lane that keeps what it is given."""
 
+    raw = None
+
     def __init__(self) -> None:
         self.started = False
         self.given = b""

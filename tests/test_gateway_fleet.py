@@ -210,6 +210,47 @@ def test_only_the_engine_that_serves_it_is_asked() -> None:
     asyncio.run(run())
 
 
+def test_who_answers_is_decided_anew_when_an_engine_has_reported_its_models() -> None:
+    """A choice is remembered, and a better one must not be missed: the first engine that was configured goes first."""
+
+    class Reporting:
+        def __init__(self, name: str) -> None:
+            self.name, self.told = name, list[str]()
+
+        async def fetch(self, request: HttpRequest, /) -> Reply:
+            del request
+            return Reply(200, (), json.dumps({"data": [{"id": name} for name in self.told]}).encode())
+
+    async def run() -> None:
+        first, second = Reporting("a"), Reporting("b")
+        given = {"a": cast("Upstream", first), "b": cast("Upstream", second)}
+        config = Config(upstreams=(A, B))
+        fleet = Fleet(config, engines(config, given, {}, DEFAULTS), DEFAULTS)
+        assert fleet.chosen("m") is None
+        second.told = ["m"]
+        assert ["b", "b"] == [(await fleet.choose("m")).engine.name for _ in range(2)]
+
+        first.told = ["m"]
+        assert "b" == (await fleet.choose("m")).engine.name  # nobody has asked
+        fleet.models._looked_s = float("-inf")
+        await fleet.models.look()
+
+        chosen = fleet.chosen("m")
+        assert chosen is not None
+        assert "a" == chosen.engine.name
+
+    asyncio.run(run())
+
+
+def test_names_without_end_are_not_remembered_without_end() -> None:
+    """A client may ask a single engine for whatever it likes."""
+    fleet = fleet_of(A)
+    names = [f"m{n}" for n in range(1000)]
+
+    assert names == [chosen.model for name in names if (chosen := fleet.chosen(name)) is not None]
+    assert 256 == len(fleet._chosen)
+
+
 async def ask(gateway: Gateway) -> bytes:
     """Ask for a stream as an ASGI server would; returns its body."""
     asked = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}

@@ -19,7 +19,7 @@ from headgate.config import Config, UpstreamConfig
 from headgate.config.values import DRAIN_S
 from headgate.errors import CODES
 from headgate.events import Timings, Usage
-from headgate.gateway import create_app, guards, journal, ticker
+from headgate.gateway import create_app, journal, parsing, rounds, ticker
 from headgate.gateway.crowd import Crowd, Verdict
 from headgate.gateway.door import EXPOSED, OPEN_PATHS, check_name
 from headgate.gateway.operations.table import OPERATIONS
@@ -116,8 +116,11 @@ def test_the_page_has_the_forms_of_the_log() -> None:
 
 
 def test_deadlines_are_looked_at_as_often_as_the_page_says() -> None:
-    assert (0.5, 4) == (ticker._SWEEP_S_MAX, ticker._SWEEPS)
-    assert "every half second, or four times within the shortest deadline" in section(RELIABILITY, "Waits and limits")
+    text = section(RELIABILITY, "Waits and limits")
+
+    assert (0.5, 4) == (ticker._SWEEP_S_MAX, ticker._SWEEPS) == (rounds._ROUND_S_MAX, rounds._ROUNDS)
+    assert "every half second, or four times within the shortest deadline" in text
+    assert "The deadlines of clients are looked at as often" in text
 
 
 # Headers
@@ -193,7 +196,7 @@ def test_the_drain_of_the_page_is_the_default() -> None:
 def test_the_numbers_of_the_wire_are_these() -> None:
     text = section(SECURITY, "The wire")
 
-    assert (16, 10, 0) == (guards._PIPELINE_MAX, DEFAULTS.request_head_s, DEFAULTS.connections_max or 0)
+    assert (16, 10, 0) == (parsing._PIPELINE_MAX, DEFAULTS.request_head_s, DEFAULTS.connections_max or 0)
     assert "At most 16 requests may wait" in text
     assert "ten seconds for a head" in text
     crowd = Crowd(DEFAULTS, 1000)

@@ -17,6 +17,7 @@ from raw_http import WITHIN_S, Client, Reply, chat_body, connected, served
 
 from headgate.config import Config, UpstreamConfig
 from headgate.gateway import Gateway, again, create_app
+from headgate.gateway.again import KnownHead, KnownHeads
 from headgate.gateway.policy import MemoryPolicy, Outcome
 from headgate.gateway.repeating import Repeating
 from headgate.gateway.server import listen, make_server, url_of
@@ -45,7 +46,7 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(of, name, noted)
 
     noting(Repeating, "_takes", "plain")
-    noting(Repeating, "_arrive", "known")
+    noting(Repeating, "_repeats", "known")
     noting(Gateway, "_exchange", "task")  # a coroutine
     return taken
 
@@ -134,7 +135,7 @@ def test_every_way_says_the_same(run: Run, ways: list[str], name: str) -> None:
             assert [replies[0].status] * 4 == [one.status for one in stage.policy.settled]
 
     run(main())
-    assert ["task" if body else "plain", "known", "known", "plain"] == ways
+    assert ["task" if body else "plain", "known", "known", "known"] == ways
 
 
 @pytest.mark.parametrize("status", [401, 503])
@@ -360,13 +361,7 @@ def test_a_request_that_closes_its_connection_is_never_known(run: Run, ways: lis
 def test_an_idle_connection_is_kept_as_long_after_its_last_reply_and_then_closed(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Repeating.connection_made
-
-    def kept_for_a_moment(self: Repeating, transport: asyncio.Transport) -> None:
-        original(self, transport)
-        self.timeout_keep_alive = 0.3  # type: ignore[assignment]  # uvicorn takes whole seconds from its users
-
-    monkeypatch.setattr(Repeating, "connection_made", kept_for_a_moment)
+    monkeypatch.setattr(Repeating, "kept_s", 0.3)
 
     async def main() -> None:
         async with staged(streamed(said("hi"))) as stage:
@@ -470,12 +465,17 @@ def test_a_middleware_sees_every_request(run: Run, ways: list[str]) -> None:
 # What is known of a head
 
 
-SCOPE = {"method": "POST", "path": "/", "headers": [(b"content-length", b"12")]}
+ADMITTED: Any = object()
+LENGTH = [(b"content-length", b"12")]
 RAW = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\nX: y\r\n\r\n"
 
 
+def learned(raw: bytes) -> KnownHead | None:
+    return KnownHeads().learn(raw, LENGTH, ADMITTED)
+
+
 def test_a_known_head_says_where_its_body_begins_and_how_long_it_is() -> None:
-    known = again.learn(RAW + b"{}", SCOPE)
+    known = learned(RAW + b"{}")
 
     assert known is not None
     assert (len(RAW), 12) == known.find(RAW + b"more")
@@ -486,18 +486,24 @@ def test_a_known_head_says_where_its_body_begins_and_how_long_it_is() -> None:
     "digits", [b"", b" 1", b"+1", b"1_0", b"0x1", b"1 ", b"1,1", b"\xd9\xa1", b"1" * 16, b"1\r\nContent-Length: 2"]
 )
 def test_what_is_no_plain_number_is_another_head(digits: bytes) -> None:
-    known = again.learn(RAW, SCOPE)
+    heads = KnownHeads()
+    known = heads.learn(RAW, LENGTH, ADMITTED)
+    raw = RAW.replace(b"12", digits)
 
     assert known is not None
-    assert known.find(RAW.replace(b"12", digits)) is None
+    assert known.find(raw) is None
+    found = heads.find(raw)
+    assert found is None or found.find(raw) is None
 
 
 @pytest.mark.parametrize("cut", range(len(RAW)))
 def test_a_part_of_a_head_is_not_that_head(cut: int) -> None:
-    known = again.learn(RAW, SCOPE)
+    heads = KnownHeads()
+    known = heads.learn(RAW, LENGTH, ADMITTED)
 
     assert known is not None
     assert known.find(RAW[:cut]) is None
+    assert heads.find(RAW[:cut]) is None
 
 
 @pytest.mark.parametrize(
@@ -510,4 +516,24 @@ def test_a_part_of_a_head_is_not_that_head(cut: int) -> None:
     ],
 )
 def test_a_head_that_cannot_be_told_by_its_bytes_is_not_known(raw: bytes) -> None:
-    assert again.learn(raw, SCOPE) is None
+    assert learned(raw) is None
+
+
+def test_those_who_have_the_same_head_share_it_and_what_is_decided_last_holds() -> None:
+    heads = KnownHeads()
+    first = heads.learn(RAW, LENGTH, ADMITTED)
+    anew: Any = object()
+    second = heads.learn(RAW + b"{}", LENGTH, anew)
+
+    assert first is not None
+    assert first is second is heads.find(RAW.replace(b"12", b"7"))
+    assert anew is first.admitted
+
+
+def test_a_head_is_forgotten_with_the_last_who_has_it() -> None:
+    heads = KnownHeads()
+    known = heads.learn(RAW, LENGTH, ADMITTED)
+    del known
+
+    assert heads.find(RAW) is None
+    assert 0 == len(heads)

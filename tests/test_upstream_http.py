@@ -72,7 +72,7 @@ async def test_a_close_delimited_body_ends_at_close() -> None:
 @pytest.mark.parametrize("status", [204, 304])
 async def test_a_reply_without_body_ends_with_its_head(status: int) -> None:
     async with serving(always(b"HTTP/1.1 %d x\r\n\r\n" % status)) as (engine, upstream):
-        assert Reply(status, [], b"") == await upstream.fetch(CHAT)
+        assert Reply(status, (), b"") == await upstream.fetch(CHAT)
         await upstream.fetch(CHAT)
 
         assert 1 == engine.connections
@@ -276,7 +276,7 @@ async def test_a_bad_request_is_refused_before_anything_is_sent(request_: HttpRe
 async def test_fetch_returns_the_whole_reply() -> None:
     raw = b"HTTP/1.1 503 Busy\r\nRetry-After: 3\r\nContent-Length: 2\r\n\r\n{}"
     async with serving(always(raw)) as (engine, upstream):
-        expected = Reply(503, [("retry-after", "3"), ("content-length", "2")], b"{}")
+        expected = Reply(503, (("retry-after", "3"), ("content-length", "2")), b"{}")
         request = HttpRequest(method="POST", path="/v1/models", body=b"{}")
 
         assert expected == await upstream.fetch(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from upstream_engine import (
@@ -292,6 +293,21 @@ async def test_the_wait_begins_anew_after_a_pause(raw: bytes) -> None:
 
         assert paused is None
         assert asyncio.get_running_loop().time() - resumed_s >= 0.29
+
+
+@on_each_loop
+async def test_a_request_is_not_kept_while_its_reply_is_read() -> None:
+    """A prompt may be long, and so may its reply."""
+    raw = CHUNKED_HEAD + b"5\r\nhello\r\n"
+    async with serving(once(raw), limits=Limits(idle_s=0.2)) as (_, upstream):
+        log = Log()
+        call: Any = upstream.open(CHAT, log)
+        await log.first.wait()
+        assert CHAT.body == call._body
+        await asyncio.sleep(0.1)
+
+        assert (b"", b"") == (call._head, call._body)
+        call.abort()
 
 
 @on_each_loop

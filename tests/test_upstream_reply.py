@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headgate.upstream.reply import Head, ReplyReader
+from headgate.upstream.reply import ReplyReader
+from headgate.upstream.reply_head import Head
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhe\r\n3\r\nllo\r\n0\r\nTrailer: 1\r\n\r\n"
@@ -32,14 +33,14 @@ def test_a_head_may_be_cut_anywhere(cut: int) -> None:
     reader = ReplyReader(HEAD_MAX)
 
     assert b"hello" == reader.feed(CONTINUED[:cut]) + reader.feed(CONTINUED[cut:])
-    assert Head(200, [("content-length", "5")]) == reader.head
+    assert Head(200, (("content-length", "5"),)) == reader.head
     assert reader.complete
 
 
 def test_names_are_lower_case_in_order_and_empty_values_stay() -> None:
     """llama-server sends `Access-Control-Allow-Origin:` with nothing behind it."""
     raw = b"HTTP/1.1 200 OK\r\nB-b: 1\r\nEmpty:\r\nA: \xe4 2 \r\nB-B: 3\r\nContent-Length: 0\r\n\r\n"
-    expected = [("b-b", "1"), ("empty", ""), ("a", "\xe4 2"), ("b-b", "3"), ("content-length", "0")]
+    expected = (("b-b", "1"), ("empty", ""), ("a", "\xe4 2"), ("b-b", "3"), ("content-length", "0"))
 
     assert Head(200, expected) == read(raw, 1)[0].head
 
@@ -47,7 +48,7 @@ def test_names_are_lower_case_in_order_and_empty_values_stay() -> None:
 def test_trailers_are_no_headers() -> None:
     reader, _ = read(CHUNKED, 1)
 
-    assert Head(200, [("transfer-encoding", "chunked")]) == reader.head
+    assert Head(200, (("transfer-encoding", "chunked"),)) == reader.head
 
 
 @pytest.mark.parametrize("status", [204, 304])

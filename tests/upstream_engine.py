@@ -158,6 +158,8 @@ def reset(writer: asyncio.StreamWriter) -> None:
 class Log:
     """A receiver that writes down what it hears."""
 
+    through = None
+
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.status = 0

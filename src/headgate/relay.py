@@ -81,6 +81,7 @@ class _Passage:
     """One exchange: the receiver of what the engine says, and the source of what the client gets."""
 
     call: Call
+    through = None
 
     def __init__(self, lane: AsgiLane) -> None:
         self._lane = lane

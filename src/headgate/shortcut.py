@@ -43,8 +43,11 @@ _ROW_BYTES_MIN = 1024
 _decode = msgspec.json.Decoder(str).decode
 
 
-_Alone = tuple[bytes, bytes, bytes, int, int, bytes, bytes]
-"""Head, middle and tail of an envelope, the lengths of head and tail, and what stands around the text then."""
+Alone = tuple[bytes, bytes, bytes, int, int, bytes, bytes]
+"""Head, middle and tail of an envelope, the lengths of head and tail, and what stands around the text then.
+
+Where there is a middle, between head and middle stands any value without a quote.
+"""
 
 
 class Envelope(NamedTuple):
@@ -73,37 +76,57 @@ class Shortcut:
         decoder: reads the engine's bytes.
         encoder: writes the client's bytes.
         whole: the whole way.
+
+    Whoever has a record alone, as most reads have it, may do without `feed` while `alone` is set: what stands around
+    a text there becomes the frame around it if `copies` says so of the text, or else what `frame_of` makes of it. Of
+    all that went so it says by `passed`, before the next `feed`.
     """
+
+    __slots__ = (
+        "_alone_bytes",
+        "_decoder",
+        "_encoder",
+        "_envelope",
+        "_flow",
+        "_plain",
+        "_row_bytes",
+        "_rows",
+        "_tries",
+        "_unhurried",
+        "_whole",
+        "alone",
+        "copies",
+        "longest",
+    )
 
     def __init__(self, decoder: Decoder, encoder: Encoder, whole: Callable[[bytes], bytes]) -> None:
         self._decoder = decoder
         self._encoder = encoder
         self._whole = whole
         self._envelope: Envelope | None = None
-        self._flow, self._copies = ANY_FLOW, ANYTHING.json  # where there is a `_plain`
+        self._flow, self.copies = ANY_FLOW, ANYTHING.json  # where there is a `_plain`
         self._plain: Plain | None = None
         self._rows: Rows | None = None
-        self._alone: _Alone | None = None
+        self.alone: Alone | None = None
         self._alone_bytes = 0  # what is longer may be two records
-        self._longest = min(decoder.limits.line_bytes_max, decoder.limits.event_bytes_max)
-        self._row_bytes = _ROW_BYTES_MIN if self._longest >= rows.BYTES_MAX else sys.maxsize
+        self.longest = min(decoder.limits.line_bytes_max, decoder.limits.event_bytes_max)
+        self._row_bytes = _ROW_BYTES_MIN if self.longest >= rows.BYTES_MAX else sys.maxsize
         self._unhurried = _UNHURRIED
         self._tries = _TRIES * _HITS_PER_TRY  # what may be spent on learning; records in the envelope earn more
 
     def feed(self, data: bytes, /) -> bytes:
         """Translate bytes in any split."""
-        if self._alone is not None and len(data) < self._alone_bytes:
+        if self.alone is not None and len(data) < self._alone_bytes:
             # A read that is one plain record, as an engine sends them: `_short` in as few steps as there can be.
-            head, middle, tail, ahead, rest, before, behind = self._alone
+            head, middle, tail, ahead, rest, before, behind = self.alone
             if middle:
                 ahead = data.find(b'"', ahead)
                 ahead = ahead + len(middle) if data.startswith(middle, ahead) else len(data)
             text = data[ahead:-rest]
-            if text and data.startswith(head) and data.endswith(tail) and len(data) <= self._longest:
-                frame = before + text + behind if self._copies(text) else self._frame(text)
+            if text and data.startswith(head) and data.endswith(tail) and len(data) <= self.longest:
+                frame = before + text + behind if self.copies(text) else self.frame_of(text)
                 if frame is not None:
-                    self._tries += 1
-                    self._decoder.skip(len(data))
+                    self.passed(1, len(data))
                     return frame
         out: list[bytes] = []
         start = self._short(data, 0, out)
@@ -112,6 +135,11 @@ class Shortcut:
             out.append(self._all(data[start:end]))
             start = self._short(data, end, out)
         return b"".join(out)
+
+    def passed(self, records: int, length: int, /) -> None:
+        """So many plain records, of this many bytes, were translated."""
+        self._tries += records
+        self._decoder.skip(length)
 
     def _far(self, data: bytes, start: int) -> int:
         """Where that ends which goes the whole way: one record, or without an envelope as many as may teach one."""
@@ -129,7 +157,7 @@ class Shortcut:
 
     def _all(self, data: bytes) -> bytes:
         """Go the whole way, and learn from it."""
-        self._plain = self._alone = None
+        self._plain = self.alone = None
         if self._envelope is not None and isinstance(self._envelope.delta, ReasoningDelta):
             # A thought may go on in the text or apart from it; which of the two it does now must be learned again.
             self._envelope = None
@@ -166,7 +194,7 @@ class Shortcut:
                 place += len(middle)
             end = data.find(b'"', place)
             text = data[place:end]
-            if text and data.startswith(tail, end) and end + rest - start <= self._longest and copies(text):
+            if text and data.startswith(tail, end) and end + rest - start <= self.longest and copies(text):
                 out += (before, text, behind)
                 start = end + rest
             elif end := self._taken(envelope.tail, data, start, place, out):
@@ -199,7 +227,7 @@ class Shortcut:
                 out += (before, (behind + before).join(texts[number:following]), behind)
                 number, place = following, end
                 continue
-            frame = self._frame(texts[number]) if texts[number] else None
+            frame = self.frame_of(texts[number]) if texts[number] else None
             if frame is None:
                 break
             out.append(frame)
@@ -213,9 +241,9 @@ class Shortcut:
         flow = self._decoder.flow(envelope.delta)
         if flow is None:
             return None
-        self._flow, self._plain, self._copies = flow, flow.plain, flow.plain.json
+        self._flow, self._plain, self.copies = flow, flow.plain, flow.plain.json
         head, middle, tail, _, (before, behind, _) = envelope
-        self._alone = head, middle, tail, len(head), len(tail), before, behind
+        self.alone = head, middle, tail, len(head), len(tail), before, behind
         self._alone_bytes = 2 * (len(head) + len(tail))
         return flow.plain
 
@@ -227,15 +255,15 @@ class Shortcut:
         string = _STRING.match(data, place)
         end = string.end() if string else place
         behind = end + len(tail)
-        if end == place or not data.startswith(tail, end) or behind - start > self._longest:
+        if end == place or not data.startswith(tail, end) or behind - start > self.longest:
             return 0
-        frame = self._frame(data[place:end])
+        frame = self.frame_of(data[place:end])
         if frame is None:
             return 0
         out.append(frame)
         return behind
 
-    def _frame(self, source: bytes) -> bytes | None:
+    def frame_of(self, source: bytes) -> bytes | None:
         """The frame of a text in the envelope that is not to be copied; None if its record must go the whole way."""
         envelope, plain = self._envelope, self._plain
         assert envelope is not None and plain is not None  # noqa: S101, PT018 - whoever calls this has looked
@@ -248,7 +276,7 @@ class Shortcut:
             if taken is None:
                 return None
             text, plain = taken
-            self._plain, self._copies = plain, plain.json
+            self._plain, self.copies = plain, plain.json
         before, behind, written = envelope.frame
         return before + written(text) + behind if text else b""
 

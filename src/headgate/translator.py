@@ -27,7 +27,17 @@ class Translator:
         tap: is called with each batch of events, if somebody listens.
         every_delta: whether the tap must hear of plain text too; False lets that take the shortcut.
         measure: completes the usage of what the encoder is given by what it measured; the tap hears the engine's own.
+
+    `shortcut` is what plain text takes, if anything does.
     """
+
+    __slots__ = (
+        "_decoder",
+        "_encoder",
+        "_feed",
+        "_whole",
+        "shortcut",
+    )
 
     def __init__(
         self,
@@ -42,7 +52,8 @@ class Translator:
         self._encoder = encoder
         self._whole = _Whole(decoder, encoder, tap, measure)
         takes_all = tap is not None and every_delta
-        self._feed = self._whole.feed if takes_all else Shortcut(decoder, encoder, self._whole.feed).feed
+        self.shortcut = None if takes_all else Shortcut(decoder, encoder, self._whole.feed)
+        self._feed = self._whole.feed if self.shortcut is None else self.shortcut.feed
 
     @property
     def done(self) -> bool:
@@ -82,6 +93,13 @@ class Translator:
 
 class _Whole:
     """The whole way, which the shortcut takes too: apart from both, so that neither refers to itself by it."""
+
+    __slots__ = (
+        "_decoder",
+        "_encoder",
+        "_measure",
+        "_tap",
+    )
 
     def __init__(self, decoder: Decoder, encoder: Encoder, tap: Tap | None, measure: Measure | None) -> None:
         self._decoder = decoder

@@ -30,6 +30,8 @@ async def put(upstream: Upstream, facts: Facts, ask: Ask, limits: Limits) -> Ans
 class _Listener:
     """A receiver that reads along."""
 
+    through = None
+
     def __init__(self, reader: Reader, *, leaves: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._reader = reader

@@ -8,7 +8,8 @@
 - `whole.py` gathers a stream for clients that want one reply.
 - `lane.py` is the way to the client, `ticker.py` the one timer that watches everything.
 - `fault.py` says what happens when Headgate itself fails.
-- `server.py` is uvicorn, with what it lacks.
+- `server.py` is uvicorn, with what it lacks; `repeating.py` is a client's connection, on `guards.py`, `parsing.py`,
+  `hosting.py` and `closing.py`.
 """
 
 from headgate.gateway.app import Gateway, create_app

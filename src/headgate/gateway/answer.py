@@ -8,7 +8,6 @@ Spec: ours (`docs/reliability.md`)
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 
 from headgate.errors import PeerError
@@ -31,6 +30,8 @@ class Answer:
         lane: the way to the client.
         entry: what is known of the request.
     """
+
+    __slots__ = ("_busy_since_s", "_entry", "_lane", "_own_s", "_plan", "_status", "outcome")
 
     def __init__(self, plan: Plan, lane: Lane, entry: Entry) -> None:
         self.outcome: Outcome | None = None
@@ -108,17 +109,16 @@ class Answer:
         self.outcome = outcome
         if outcome is Outcome.UPSTREAM_FAILED:
             logger.warning("%s: %s (HTTP %d)", self._plan.upstream.name, code, self._status)
-        watch, entry = self._plan.watch, self._entry
-        entry.usage, entry.repairs = watch.usage, watch.repairs
-        entry.answered_model = self._plan.answered_model
-        entry.measured = self._plan.stopwatch.measured(time.perf_counter())
+        plan, entry = self._plan, self._entry
+        entry.usage, entry.repairs = plan.watch.usage, plan.watch.repairs
+        entry.answered_model = plan.answered_model
+        entry.measured = plan.watch.measured()
         entry.settle(outcome, code, self._status)
 
     def _start(self, status: int, headers: Headers) -> None:
         self.rest()
         self._status = status
-        overhead = b"%d" % round(self._own_s * 1_000_000)
-        told = (b"x-headgate-overhead-us", overhead)
+        told = (b"x-headgate-overhead-us", b"%d" % round(self._own_s * 1_000_000))
         self._lane.start(status, [*headers, *self._plan.identity(), told, *self._entry.headers])
 
     def _count(self, out: bytes) -> None:

@@ -252,8 +252,8 @@ class Gateway:
         if self._stopped:
             raise shutting_down()
         engine, model = chosen
-        entry.upstream = engine.name
-        also = self._fleet.models.names_of(engine.name, model)
+        entry.upstream = name = engine.config.name
+        also = self._fleet.models.names_of(name, model)
         prepared = plan(admitted.head.surface, engine, chat, model, engine.limits, also=also)
         exchange = Exchange(prepared, lane, engine.limits, self._ticker, entry=entry, running=self._running)
         exchange.open()

@@ -10,151 +10,113 @@ Spec: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import FlowControl
 
+from headgate.gateway.direct import Account
 from headgate.limits import DEFAULTS, Limits
 
-_LOOKS = 4
-"""How often within `limits.write_stall_s` a client is looked at."""
 
+class Closing(asyncio.Protocol):
+    """A connection that ends; `limits` are the class's, since uvicorn makes the instances.
 
-class Way:
-    """A cycle's way to its transport: closing goes through the protocol, and a write costs what it did."""
+    `answering` is the account of the request whose reply is due, and `waiting` are those of the requests behind it.
+    `flow` tells who writes replies by `await` when to wait; there is none until somebody does.
+    """
 
-    __slots__ = ("close", "is_closing", "write")
-
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
-        self.is_closing = transport.is_closing
-        self.close = close
-
-
-class Closing(HttpToolsProtocol):
-    """uvicorn's protocol, whose connections end; `limits` are the class's, since uvicorn makes the instances."""
-
+    __slots__ = (
+        "_lingering_since_s",
+        "_taken_s",
+        "_waiting_bytes",
+        "answering",
+        "flow",
+        "loop",
+        "transport",
+        "waiting",
+    )
     limits: Limits = DEFAULTS
+    transport: asyncio.Transport
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._cycles: list[RequestResponseCycle] = []  # those whose replies are due
-        self._lingering: asyncio.TimerHandle | None = None
-        self._looking: asyncio.TimerHandle | None = None
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.answering: Account | None = None
+        self.waiting: tuple[Account, ...] = ()
+        self.flow: FlowControl | None = None
+        self._lingering_since_s: float | None = None
         self._waiting_bytes = 0
         self._taken_s = 0.0
-        self._idle_since_s = 0.0
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is under way, so that the connection is only kept for a request that may come."""
-        return not self.is_due
+    # The transport calls these, and the rounds the next.
 
-    @property
-    def is_due(self) -> bool:
-        """Whether a request waits for its reply, or for the rest of it."""
-        return bool(self._cycles) and not self.cycle.response_complete
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # it is a socket's
         """A client is there."""
-        super().connection_made(transport)
-        self._way = Way(transport, self.close)
-
-    def on_headers_complete(self) -> None:
-        """Begin to answer: from now on there is something to end."""
-        super().on_headers_complete()
-        self.cycle.transport = self._way  # type: ignore[assignment]  # all that a cycle uses
-        self._expect_reply(self.cycle)
-
-    def on_response_complete(self) -> None:
-        """Begin with the next request that waits, or keep the connection for one; as uvicorn's, but for the timer."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
-            return
-        self._idle_since_s = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._keep_for(self.timeout_keep_alive)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that was kept long enough. One timer serves many requests: they only say when it began."""
-        self.timeout_keep_alive_task = None
-        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
-        if not self.is_idle:
-            return  # its reply begins the time anew
-        if left_s > 0:
-            self._keep_for(left_s)
-        else:
-            self.transport.close()
+        self.transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is there any more. uvicorn tells only the newest request; the one that is answered may be older."""
-        for alarm in (self._lingering, self._looking, self.timeout_keep_alive_task):
-            if alarm is not None:
-                alarm.cancel()
-        for cycle in self._cycles:
-            cycle.disconnected = not cycle.response_complete
-            cycle.message_event.set()
-        super().connection_lost(exc)
+        """Nobody is there any more: the request that is answered hears of it, and those that wait behind it."""
+        del exc
+        for account in (self.answering, *self.waiting):
+            if account is not None:
+                leave(account)
+        self.answering, self.waiting = None, ()
+
+    def tick(self, now_s: float, /) -> None:
+        """End what takes too long."""
+        waiting_bytes = self.transport.get_write_buffer_size()
+        if waiting_bytes or self._waiting_bytes:
+            self._watch_client(waiting_bytes, now_s)
+        if self._lingering_since_s is not None:
+            self._linger_on(self._lingering_since_s, now_s)
+
+    # How it ends.
 
     def close(self) -> None:
-        """Close after what was written; a cycle calls this after its connection's last reply."""
+        """Close after what was written."""
         self.transport.close()
 
     def linger(self) -> None:
         """Close after what was written, and read what still comes: the client can read its answer then."""
-        self._unset_keepalive_if_required()
-        self.pipeline.clear()
+        self.waiting = ()
         if self.transport.is_closing() or not self.transport.can_write_eof():
             self.transport.close()
-        elif self._lingering is None:
-            self.flow.resume_reading()
+        elif self._lingering_since_s is None:
+            self.resume_reading()
             self.transport.write_eof()
-            self._lingering = self.loop.call_later(self.limits.linger_s, self._drop)
+            self._lingering_since_s = self.loop.time()
 
-    def _drop(self) -> None:
+    def resume_reading(self) -> None:
+        """Read on, if reading was stopped."""
+        if self.flow is not None:
+            self.flow.resume_reading()
+
+    def _linger_on(self, since_s: float, now_s: float) -> None:
         """End the lingering, unless the client has not got its answer yet; whether it reads is the watch's business."""
-        if self.transport.get_write_buffer_size():
-            self._watch_client()
-            self._lingering = self.loop.call_later(self.limits.linger_s, self._drop)
-        else:
+        if self._waiting_bytes:
+            self._lingering_since_s = now_s
+        elif now_s - since_s >= self.limits.linger_s:
             self.transport.abort()
 
-    def _keep_for(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
-
-    def _expect_reply(self, cycle: RequestResponseCycle) -> None:
-        """A reply is due from now on."""
-        self._cycles = [*(one for one in self._cycles if not one.response_complete), cycle]
-        if self._looking is None:
-            self._watch_client()
-
-    # The watch: one timer per connection, from a request until nothing waits for its client.
-
-    def _watch_client(self) -> None:
-        if self._looking is None:
-            self._waiting_bytes = 0
-            self._look_later()
-
-    def _look_later(self) -> None:
-        self._looking = self.loop.call_later(self.limits.write_stall_s / _LOOKS, self._look)
-
-    def _look(self) -> None:
-        self._looking = None
-        before, self._waiting_bytes = self._waiting_bytes, self.transport.get_write_buffer_size()
-        if not before or self._waiting_bytes < before or self._is_written():
-            self._taken_s = self.loop.time()
-        elif self.loop.time() - self._taken_s >= self.limits.write_stall_s:
+    def _watch_client(self, waiting_bytes: int, now_s: float) -> None:
+        """Cut a client that has taken nothing for `limits.write_stall_s` of what waits for it."""
+        before, self._waiting_bytes = self._waiting_bytes, waiting_bytes
+        if not before or waiting_bytes < before or self._is_written():
+            self._taken_s = now_s
+        elif now_s - self._taken_s >= self.limits.write_stall_s:
             self.transport.abort()
-            return
-        if self._waiting_bytes or self.is_due:
-            self._look_later()
 
     def _is_written(self) -> bool:
         """Whether a reply is being written: what waits grows then, and whoever writes it sees when nobody reads."""
-        return any(cycle.response_started and not cycle.response_complete for cycle in self._cycles)
+        account = self.answering
+        return account is not None and account.response_started and not account.response_complete
+
+
+def leave(account: Account) -> None:
+    """Let whoever answers a request know that nobody is there for its reply any more."""
+    account.disconnected = not account.response_complete
+    wake(account)
+
+
+def wake(account: Account) -> None:
+    """Wake the task that answers a request, if there is one."""
+    if account.message_event is not None:
+        account.message_event.set()

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from headgate.gateway.asgi import Headers, Scope, Send
@@ -42,6 +41,10 @@ class Connection(Protocol):
     lane: DirectLane | None
     """Who hears `paused`, `resumed` and `lost`; one reply is written at a time."""
 
+    def resume_reading(self) -> None:
+        """Read on, if reading was stopped."""
+        ...
+
 
 def opener(scope: Scope, send: Send) -> Opener | None:
     """What opens a direct lane for this request.
@@ -62,13 +65,8 @@ class Account(Protocol):
     response_started: bool
 
     @property
-    def message_event(self) -> Event:
+    def message_event(self) -> Event | None:
         """What a task waits for, if there is one."""
-        ...
-
-    @property
-    def flow(self) -> FlowControl:
-        """Whether the connection is read."""
         ...
 
     @property
@@ -93,6 +91,24 @@ class DirectLane:
         more: headers of every reply.
     """
 
+    __slots__ = (
+        "_connection",
+        "_cycle",
+        "_done",
+        "_head",
+        "_is_chunked",
+        "_limits",
+        "_more",
+        "_over",
+        "_paused",
+        "_source",
+        "_taken_s",
+        "_ticker",
+        "_transport",
+        "_waiting_bytes",
+        "started",
+    )
+
     def __init__(self, connection: Connection, cycle: Account, limits: Limits, ticker: Ticker, more: Headers) -> None:
         self.started = False
         self._connection = connection
@@ -111,11 +127,17 @@ class DirectLane:
 
     # The exchange calls these.
 
+    @property
+    def raw(self) -> Callable[[bytes], None] | None:
+        """See `Lane.raw`."""
+        begun = self.started and not self._head and not self._over
+        return self._transport.write if begun and self._is_chunked else None
+
     def start(self, status: int, headers: Headers, /) -> None:
         """Give the reply's head; it leaves with the first bytes, or with the end."""
         self.started = self._cycle.response_started = True
         fields = [*self._cycle.default_headers, *headers, *self._more]
-        self._is_chunked = not any(name == b"content-length" for name, _ in headers)
+        self._is_chunked = b"content-length" not in dict(headers)
         if self._is_chunked:
             fields.append((b"transfer-encoding", b"chunked"))
         if not self._cycle.keep_alive:
@@ -145,7 +167,8 @@ class DirectLane:
             self._transport.write(self._head + last)
         self._release()
         cycle.response_complete = True
-        cycle.message_event.set()
+        if cycle.message_event is not None:
+            cycle.message_event.set()
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()
@@ -195,7 +218,7 @@ class DirectLane:
         if self._over:
             return
         self._transport.set_write_buffer_limits(high=self._limits.write_bytes_mark)
-        self._cycle.flow.resume_reading()  # to hear of the client's end
+        self._connection.resume_reading()  # to hear of the client's end
         self._done = asyncio.get_running_loop().create_future()
         try:
             await self._done

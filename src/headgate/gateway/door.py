@@ -14,6 +14,7 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from headgate.config import Config, check_door
 from headgate.config.values import is_loopback, is_origin
@@ -196,8 +197,11 @@ def cors_headers(origin: bytes) -> list[tuple[bytes, bytes]]:
     ]
 
 
+@lru_cache(maxsize=256)
 def check_name(name: str, param: str) -> None:
     """Refuse a model's name, or an id, that could not stand in a header or a log.
+
+    Good names are remembered, which are short; what is refused is looked at again.
 
     Raises:
         RequestError: `invalid_request`.

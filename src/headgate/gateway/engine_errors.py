@@ -39,7 +39,12 @@ def no_reply(name: str, status: int, headers: Pairs, expected: str) -> UpstreamE
         headers: the reply's, names in lower case.
         expected: what was wanted, such as `a stream`.
     """
-    kind, coding = _header(headers, "content-type").lower(), _header(headers, "content-encoding").lower()
+    kind = coding = ""
+    for field, value in reversed(headers):  # the first of each counts
+        if field == "content-type":
+            kind = value.strip().lower()
+        elif field == "content-encoding":
+            coding = value.strip().lower()
     if coding and coding != "identity":
         got = f"content-encoding {journal.safe(coding[:20])}. See its proxy."
         sentence = f"expected an uncompressed reply from {name}, which was asked for it so, got {got}"

@@ -8,7 +8,6 @@ comes after its finish is read and dropped, so that the connection can serve aga
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from enum import Enum
 
@@ -20,6 +19,7 @@ from headgate.gateway.lane import Lane
 from headgate.gateway.plan import Plan
 from headgate.gateway.policy import Entry, MemoryPolicy, Outcome
 from headgate.gateway.running import Running
+from headgate.gateway.splice import Splice, splice
 from headgate.gateway.ticker import Ticker
 from headgate.limits import Limits
 from headgate.upstream.base import Call
@@ -36,9 +36,6 @@ class Stage(Enum):
     RELAYING = "relaying"  # what comes is translated
     DRAINING = "draining"  # the client has everything; the rest is dropped
     OVER = "over"  # nothing more comes
-
-
-_RELAYING = Stage.RELAYING  # a global is found sooner than a member
 
 
 class Exchange:
@@ -65,11 +62,11 @@ class Exchange:
     ) -> None:
         self.stage = Stage.WAITING
         self._plan = plan
-        self._translator, self._watch, self._streamed = plan.translator, plan.watch, plan.streamed
+        self._streamed = plan.streamed
         self._entry = entry or Entry(MemoryPolicy(), plan.surface.name)
         self._answer = Answer(plan, lane, self._entry)
-        self._feed, self._encoder, self._write = plan.translator.feed, plan.encoder, lane.write
-        self._flows = False  # a stream is being relayed whose head is out
+        self._lane = lane
+        self.through: Splice | None = None
         self._limits = limits
         self._ticker = ticker
         self._running = Running() if running is None else running  # an empty one is false
@@ -90,8 +87,9 @@ class Exchange:
     def open(self) -> None:
         """Ask the engine. Call it in a running event loop, and run the lane afterwards."""
         self._asked_s = self._heard_s = self._told_s = asyncio.get_running_loop().time()
-        self._plan.stopwatch.start(time.perf_counter())
-        self._call = self._plan.upstream.open(self._plan.request, self)
+        plan = self._plan
+        self._call = plan.ask(self)
+        self._translator, self._watch = plan.translator, plan.watch
         self._answer.rest()
         self._ticker.add(self, self._limits.soonest_s)
         self._running.add(self)
@@ -108,25 +106,13 @@ class Exchange:
         if error is not None:
             self._fail(error)
 
+    @never_raises
     def data(self, data: bytes, /) -> None:
         """Translate one read, and write once."""
-        # What `never_raises`, `_relay` and `_emit` do, without their calls: this runs for each token.
-        try:
-            if self._flows:
-                self._heard = self._heard or not self._translator.finished
-                out = self._feed(data)
-                if self._encoder.done:
-                    self._finish(out)
-                elif out:
-                    self._told = True
-                    self._write(out)
-                    self._entry.bytes_out += len(out)
-            elif self.stage is _RELAYING:
-                self._relay(data)
-            elif self.stage is Stage.REFUSED:
-                self._collect(data)
-        except Exception as fault:
-            self.broken(fault)
+        if self.stage is Stage.RELAYING:
+            self._relay(data)
+        elif self.stage is Stage.REFUSED:
+            self._collect(data)
 
     @never_raises
     def end(self) -> None:
@@ -167,14 +153,15 @@ class Exchange:
 
     def gone(self) -> None:
         """The client is gone: so is the reason to ask."""
-        self._answer.gone()
         self._leave_engine()
+        self._answer.gone()
 
     # The ticker calls this.
 
     @never_raises
     def tick(self, now_s: float, /) -> None:
         """See which deadline has passed."""
+        self._settle()
         self._heard_s = now_s if self._heard else self._heard_s
         self._told_s = now_s if self._told else self._told_s
         self._heard = self._told = False
@@ -222,6 +209,7 @@ class Exchange:
 
     def _relay(self, data: bytes) -> None:
         translator = self._translator
+        self._settle()
         # After its finish an engine is given a time, however much it says in it.
         self._heard = self._heard or not translator.finished
         if not self._streamed:
@@ -235,7 +223,25 @@ class Exchange:
             self._answer.work()
             self._emit(translator.feed(data))
             self._answer.rest()
-        self._flows = self._streamed and self._answer.begun and self.stage is _RELAYING
+            self._join()
+
+    def _join(self) -> None:
+        """Let plain tokens pass beside this from now on, where both sides are as that wants them."""
+        if self.outcome is None:
+            self.through = splice(self._lane.raw, self._translator.shortcut)
+
+    def _settle(self) -> None:
+        """Note what passed beside this."""
+        if self.through is not None and self.through.tokens:
+            self._heard = True
+            given = self.through.settle()
+            self._told = self._told or given > 0
+            self._entry.bytes_out += given
+
+    def _part(self) -> None:
+        """From now on nothing does."""
+        self._settle()
+        self.through = None
 
     def _emit(self, out: bytes) -> None:
         """Write what was translated; a failure before the reply's first word becomes a status."""
@@ -257,7 +263,8 @@ class Exchange:
             return
         self._answer.finish(out)
         self._running.discard(self)
-        self.stage, self._flows = Stage.DRAINING, False
+        self._part()
+        self.stage = Stage.DRAINING
         if self._paused:
             self.resume()
 
@@ -282,12 +289,14 @@ class Exchange:
         if self.stage is Stage.WAITING or self.stage is Stage.RELAYING:
             self._told = True
             self._answer.write(self._plan.keepalive)
+            self._join()
 
     # The engine's side.
 
     def _leave_engine(self) -> None:
         """Nothing more is wanted; of a call that is over, the abort is nothing."""
-        self.stage, self._flows = Stage.OVER, False
+        self._part()
+        self.stage = Stage.OVER
         self._ticker.discard(self)
         self._running.discard(self)
         call, self._call = self._call, None
@@ -296,6 +305,7 @@ class Exchange:
 
     def _conclude(self) -> None:
         """Nothing more will come from the engine, or is waited for."""
+        self._settle()
         self._answer.work()
         self._emit(self._translator.close())
         if self.outcome is None:

@@ -9,7 +9,7 @@ import functools
 import logging
 import traceback
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Protocol, TypeVar, TypeVarTuple
 
 from headgate.errors import PeerError, UpstreamError
 
@@ -24,18 +24,18 @@ class Breakable(Protocol):
 
 
 _Self = TypeVar("_Self", bound=Breakable)
-_Given = ParamSpec("_Given")
+_Given = TypeVarTuple("_Given")
 
 
 def never_raises(
-    method: Callable[Concatenate[_Self, _Given], None],
-) -> Callable[Concatenate[_Self, _Given], None]:
+    method: Callable[[_Self, *_Given], None],
+) -> Callable[[_Self, *_Given], None]:
     """An upstream cannot know what to do with a fault of ours: the exchange ends with it, and says so."""
 
     @functools.wraps(method)
-    def guarded(self: _Self, /, *args: _Given.args, **kwargs: _Given.kwargs) -> None:
+    def guarded(self: _Self, /, *given: *_Given) -> None:
         try:
-            method(self, *args, **kwargs)
+            method(self, *given)
         except Exception as fault:
             self.broken(fault)
 

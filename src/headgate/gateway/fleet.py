@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from headgate.record.recorder import Recorder
 
 
+_CHOSEN_MAX = 256
+"""Names of models for which it is remembered who answers: those that are asked for again and again."""
+
+
 class Chosen(NamedTuple):
     """Who answers a request, and the model to ask it for."""
 
@@ -58,6 +62,8 @@ class Fleet:
         self._environ = os.environ if environ is None else environ
         self._recorder = recorder
         self._retired: WeakSet[Upstream] = WeakSet()
+        self._known = self.models.known  # as it was when these were chosen
+        self._chosen: dict[str, Chosen] = {}
 
     def renewed(self, config: Config, upstreams: Mapping[str, Upstream] | None = None) -> Fleet:
         """The fleet of another configuration; this one stays as it is. `upstreams` is as for `create_app`.
@@ -81,6 +87,8 @@ class Fleet:
 
     def chosen(self, model: str) -> Chosen | None:
         """Who answers, as far as that is known without asking anybody."""
+        if self._known is self.models.known and (chosen := self._chosen.get(model)) is not None:
+            return chosen
         try:
             return self._choose(model)
         except RequestError:
@@ -92,11 +100,11 @@ class Fleet:
         Raises:
             RequestError: `model_not_found`.
         """
-        try:
-            return self._choose(model)
-        except RequestError:
+        chosen = self.chosen(model)
+        if chosen is None:
             await self.models.look()
-            return self._choose(model)
+            chosen = self._choose(model)
+        return chosen
 
     async def close(self) -> None:
         """Close every upstream, those of running exchanges too."""
@@ -104,8 +112,13 @@ class Fleet:
             await upstream.close()
 
     def _choose(self, model: str) -> Chosen:
-        target = choose(model, self.ready, self.models.known, self.config.aliases)
-        return Chosen(self.engines[target.upstream_name], target.model)
+        if self._known is not self.models.known:  # an engine has reported its models
+            self._known, self._chosen = self.models.known, {}
+        target = choose(model, self.ready, self._known, self.config.aliases)
+        chosen = Chosen(self.engines[target.upstream_name], target.model)
+        if len(self._chosen) < _CHOSEN_MAX:
+            self._chosen[model] = chosen
+        return chosen
 
     def _staying(self, config: Config) -> dict[str, Upstream]:
         """What answers for the engines that are reached as before."""

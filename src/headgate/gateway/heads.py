@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import http
 import logging
+from urllib.parse import unquote
 
 import httptools
 
 from headgate.errors import PeerError, RequestError
+from headgate.gateway.asgi import Headers, Scope
 from headgate.gateway.door import is_host
 from headgate.surfaces import surface
 
@@ -50,6 +52,25 @@ def size(headers: list[tuple[bytes, bytes]]) -> int:
     for name, value in headers:
         taken += len(name) + len(value)
     return taken
+
+
+def said(version: str, method: bytes, url: bytes, headers: Headers) -> Scope:
+    """What a head says, in ASGI's words: the part of a scope that is not the connection's.
+
+    Raises:
+        HttpParserInvalidURLError: for a target that llhttp lets through and is no path.
+        UnicodeDecodeError: for one that is not ASCII.
+    """
+    parsed = httptools.parse_url(url)
+    path = parsed.path.decode("ascii")
+    return {
+        "http_version": version,
+        "method": method.decode("ascii"),
+        "path": unquote(path) if "%" in path else path,
+        "raw_path": parsed.path,
+        "query_string": parsed.query or b"",
+        "headers": headers,
+    }
 
 
 def waits(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
@@ -33,6 +34,8 @@ _is_id = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
 _is_safe = re.compile(r"[A-Za-z0-9/:@+._~-]{0,256}").fullmatch
 _NAME_CHARS_MAX = 256
 """Of a model's name; the longest on Hugging Face have about 200 characters with their owner and file."""
+NAME_CHARS_READ = _NAME_CHARS_MAX + 1
+"""What tells that a name is longer; nothing behind it is shown."""
 
 _PROBES = frozenset({"health", "ready"})
 """Actions that load balancers ask for every few seconds; those that were answered well are of interest to nobody."""
@@ -52,8 +55,12 @@ def request_id(given: str | None) -> str:
     return given if given is not None and _is_id(given) else new_id("req_")
 
 
+@lru_cache(maxsize=256)
 def safe(name: str) -> str:
-    """A name that can stand in a header or a line: visible ASCII, everything else as `%XX`, cut at 256 characters."""
+    """A name that can stand in a header or a line: visible ASCII, everything else as `%XX`, cut at 256 characters.
+
+    The last names are remembered: whoever has one of any length cuts it at `NAME_CHARS_READ` before.
+    """
     if _is_safe(name):
         return name
     return quote(name[:_NAME_CHARS_MAX].encode("utf-8", "replace"), safe="/:@+._-~")[:_NAME_CHARS_MAX]

@@ -39,6 +39,11 @@ class Lane(Protocol):
     started: bool
     """Whether the reply's head has been given, so that no other status can be."""
 
+    @property
+    def raw(self) -> Callable[[bytes], None] | None:
+        """What writes to the client's connection as it is, where the body leaves in chunks and has begun."""
+        ...
+
     def start(self, status: int, headers: Headers, /) -> None:
         """Give the reply's head."""
 
@@ -62,6 +67,8 @@ class AsgiLane:
         limits: `write_bytes_mark` and `write_stall_s`.
         ticker: watches for the latter.
     """
+
+    raw = None  # the host frames the body
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits, ticker: Ticker) -> None:
         self.started = False

@@ -39,6 +39,8 @@ class Models:
         engines: in the order of configuration.
         limits: `models_s`.
         aliases: names that clients may use, and the models that they stand for.
+
+    `known` is every name that each engine answers to, as far as it has been asked; another mapping once more is known.
     """
 
     def __init__(self, engines: Sequence[Engine], limits: Limits, aliases: Mapping[str, str] | None = None) -> None:
@@ -46,16 +48,11 @@ class Models:
         self._limits = limits
         self._aliases = aliases or {}
         self._reported: dict[str, tuple[Model, ...]] = {}
-        self._known: dict[str, list[str]] = {}
+        self.known: Mapping[str, Sequence[str]] = {}
         self._names: dict[tuple[str, str], frozenset[str]] = {}
         self._alive: set[str] = set()
         self._looked_s = float("-inf")
         self._lock = asyncio.Lock()
-
-    @property
-    def known(self) -> Mapping[str, Sequence[str]]:
-        """Every name that each engine answers to, as far as it has been asked."""
-        return self._known
 
     def names_of(self, engine_name: str, model: str) -> frozenset[str]:
         """Every name that an engine has for a model that it reported; none if it reported no such model."""
@@ -140,7 +137,7 @@ class Models:
     def _index(self, engine_name: str) -> None:
         """Note the names of what an engine reported, which every request asks for."""
         named = [(model.id, *model.aliases) for model in self._reported[engine_name]]
-        self._known = {**self._known, engine_name: [name for names in named for name in names]}
+        self.known = {**self.known, engine_name: [name for names in named for name in names]}
         self._names = {key: names for key, names in self._names.items() if key[0] != engine_name}
         for names in named:
             for name in names:

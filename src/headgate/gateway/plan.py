@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
 import msgspec
 
 from headgate import call_ids
-from headgate.dialects.base import Dialect, Reading
+from headgate.dialects.base import Reading
 from headgate.errors import UpstreamError
-from headgate.events import Event, MessageStart, Repair, StreamError, Usage
+from headgate.events import StreamError
 from headgate.gateway import engine_errors, journal
 from headgate.gateway.asgi import Headers, json_headers
 from headgate.gateway.completing import able_to_complete
 from headgate.gateway.engines import Engine
 from headgate.gateway.loading import able_to_load
+from headgate.gateway.watch import Watch
 from headgate.gateway.whole import WholeEncoder
 from headgate.library import new_id
 from headgate.limits import Limits
-from headgate.messages import ChatRequest, HttpRequest
+from headgate.messages import ChatRequest, HttpRequest, Spelling
 from headgate.naming import is_other_model
 from headgate.spelling import first_of, untagged
-from headgate.stopwatch import Measure, Stopwatch
 from headgate.surfaces.base import Encoder, Surface, Writing
 from headgate.tool_names import ToolNames
 from headgate.translator import Translator
-from headgate.upstream.base import Upstream
+from headgate.upstream.base import Call, Receiver
 
 _DROPPED_MAX = 32
 """Names in `x-headgate-dropped`: a client may invent fields without end, and headers have one."""
@@ -36,87 +37,112 @@ _DROPPED_CHARS_MAX = 64
 _PROGRESS = {"return_progress": msgspec.Raw(b"true")}
 _SPELLED = "chat"
 """The surface whose format has no word of its own for thoughts, and writes them as its client reads them."""
-_WATCHED = frozenset({MessageStart, StreamError, Usage, Repair})
+_UNBUFFERED = (b"x-accel-buffering", b"no")
+"""nginx and its kin would gather a stream before they pass it on."""
 
 
-class Watch:
-    """A translator's tap: what an exchange must know of the events that pass.
+class _Unread(NamedTuple):
+    """What is needed once more to read the reply."""
 
-    `heard` says that any event came, `begun` that a message did, and `model` which one the engine says it is of;
-    `repairs` counts each kind.
+    engine: Engine
+    limits: Limits
+    chat: ChatRequest
+    asked: ChatRequest
+    names: ToolNames
+    reasoning: Spelling
+
+
+class Plan:
+    """One exchange: what to ask and whom, and, once that was asked, how to read the reply.
+
+    `ask` sends `request`, which is let go then, and makes what reads the reply: `watch`, `encoder`, `translator`.
+    `model` is what the engine calls the model; `streamed` says that the client wants a stream.
     """
 
-    heard = False
-    begun = False
-    model: str | None = None
-    error: StreamError | None = None
-    usage: Usage | None = None
-
-    def __init__(self) -> None:
-        self.repairs: dict[str, int] = {}
-
-    def __call__(self, events: Sequence[Event], /) -> None:
-        """Note what matters; most events are deltas, of which nothing does."""
-        self.heard = True
-        for event in events:
-            if type(event) in _WATCHED:
-                self._note(event)
-
-    def _note(self, event: Event) -> None:
-        match event:
-            case MessageStart():
-                self.begun = True
-                self.model = self.model or event.model
-            case StreamError():
-                self.error = event
-            case Usage():
-                self.usage = event
-            case Repair():
-                self.repairs[event.code] = self.repairs.get(event.code, 0) + 1
-            case _:
-                pass
-
-
-class Plan(NamedTuple):
-    """One exchange, before it begins.
-
-    `model` is what the engine calls the model, and `also` are other names it has for it; `streamed` says that the
-    client wants a stream. The stopwatch is to be started when the engine is asked, by `time.perf_counter()`.
-    """
-
-    upstream: Upstream
-    model: str
-    dialect: Dialect
-    surface: Surface
-    request: HttpRequest
+    __slots__ = (
+        "_also",
+        "_answered",
+        "_dialect",
+        "_dropped",
+        "_seen",
+        "_unread",
+        "_writing",
+        "encoder",
+        "model",
+        "request",
+        "streamed",
+        "surface",
+        "translator",
+        "upstream",
+        "watch",
+    )
     encoder: Encoder
     translator: Translator
     watch: Watch
-    stopwatch: Stopwatch
-    streamed: bool
-    writing: Writing
-    also: Collection[str] = ()
+    _writing: Writing
+
+    def __init__(
+        self, surface: Surface, unread: _Unread, request: HttpRequest, model: str, also: Collection[str]
+    ) -> None:
+        self.upstream = unread.engine.upstream
+        self.surface = surface
+        self.request = request
+        self.model = model
+        self.streamed = unread.chat.stream
+        self._unread = unread
+        self._dialect = unread.engine.dialect
+        self._dropped = request.dropped
+        self._also = also
+        self._seen: str | None = None  # the name for which it was seen whether it is another model's
+        self._answered: str | None = None
+
+    def ask(self, receiver: Receiver, /) -> Call:
+        """Ask the engine, and make what reads its reply: it takes longer to answer than that does.
+
+        Raises:
+            UsageError: as `Upstream.open` does.
+        """
+        sent_s = time.perf_counter()
+        call = self.upstream.open(self.request, receiver)
+        try:
+            self.prepare(sent_s)
+        except BaseException:
+            call.abort()  # nobody could read what it says
+            raise
+        return call
+
+    def prepare(self, sent_s: float) -> None:
+        """Make what reads the reply; `sent_s` is when the engine is asked, by `time.perf_counter()`."""
+        unread = self._unread
+        self._writing = writing = _writing_of(self.surface, unread)
+        self.watch = watch = Watch(unread.names, sent_s)
+        streamed = self.streamed
+        self.encoder = self.surface.encoder(writing) if streamed else WholeEncoder(self.surface, writing)
+        decoder = self._dialect.decoder(_reading_of(unread))
+        # A whole reply is gathered of every delta.
+        self.translator = Translator(decoder, self.encoder, watch, every_delta=not streamed, measure=watch.measure)
+        del self._unread, self.request  # a prompt may be long, and so may its reply
 
     @property
     def keepalive(self) -> bytes:
         """What keeps the client waiting; few have to, so it is made when it is sent."""
-        return self.surface.keepalive(self.writing)
+        return self.surface.keepalive(self._writing)
 
     @property
     def answered_model(self) -> str | None:
         """The model that the engine says it is, if that is another one than it was asked for."""
         answered = self.watch.model
-        if answered == self.model or not is_other_model(self.model, answered, self.also):
-            return None
-        return answered
+        if answered is not self._seen:
+            self._seen = answered
+            is_other = is_other_model(self.model, answered, self._also)
+            self._answered = answered[: journal.NAME_CHARS_READ] if answered and is_other else None
+        return self._answered
 
     def headers(self, body: bytes) -> Headers:
         """The headers of the reply whose first bytes, or only bytes, are `body`."""
-        kind = (b"content-type", self.surface.media_type.encode())
-        head = [kind, (b"cache-control", b"no-cache")] if self.streamed else json_headers(body)
-        # nginx and its kin would gather a stream before they pass it on.
-        head.append((b"x-accel-buffering", b"no"))
-        return [*head, *dropped_headers(self.request.dropped)] if self.request.dropped else head
+        head = [*_stream_headers(self.surface.media_type)] if self.streamed else json_headers(body)
+        head.append(_UNBUFFERED)
+        return [*head, *dropped_headers(self._dropped)] if self._dropped else head
 
     def identity(self) -> Sequence[tuple[bytes, bytes]]:
         """The headers that say who answers, as far as that is known."""
@@ -131,7 +157,7 @@ class Plan(NamedTuple):
 
     def refusal(self, status: int, body: bytes) -> UpstreamError:
         """The failure that an engine's HTTP error reply means."""
-        return engine_errors.refusal(self.upstream.name, self.dialect, status, body)
+        return engine_errors.refusal(self.upstream.name, self._dialect, status, body)
 
     def failure(self, error: StreamError) -> UpstreamError:
         """The failure that an error event means, with a status that HTTP allows for one."""
@@ -152,58 +178,34 @@ def plan(
     Raises:
         RequestError: if the engine cannot do what the request asks for.
     """
-    engine = able_to_complete(able_to_load(engine, chat), chat)
+    if chat.completion is not None or not chat.messages:
+        engine = able_to_complete(able_to_load(engine, chat), chat)
     reasoning = first_of(chat.reasoning, engine.config.reasoning)
     names = ToolNames(chat)
     asked = _for_engine(engine, names.to_engine(chat), model)
     if reasoning == "tags" and surface.name == _SPELLED:
         asked = msgspec.structs.replace(asked, messages=untagged(asked.messages))
     request = engine.dialect.request(asked)
-    watch, stopwatch = Watch(), Stopwatch()
-    reading = Reading(
-        ids=new_id,
-        limits=limits,
-        families=engine.families,
-        tools=asked.declared(),
-        starts_in_reasoning=None if chat.completion is not None else engine.config.starts_in_reasoning,
-        whole_calls=engine.config.whole_calls,
-    )
-    writing = Writing(
-        id=surface.new_id(new_id),
-        created_s=int(time.time()),
-        model=chat.model,
-        include_usage=chat.include_usage,
-        include_timings=chat.include_timings or "timings" in engine.config.extras,
-        reasoning=reasoning,
-    )
-    encoder: Encoder = surface.encoder(writing) if chat.stream else WholeEncoder(surface, writing)
-    translator = Translator(
-        engine.dialect.decoder(reading),
-        encoder,
-        watch,
-        every_delta=not chat.stream,  # a whole reply is gathered of every one
-        measure=_measure(stopwatch, names),
-    )
-    return Plan(
-        engine.upstream,
-        model,
-        engine.dialect,
-        surface,
-        request,
-        encoder,
-        translator,
-        watch,
-        stopwatch,
-        chat.stream,
-        writing,
-        also,
-    )
+    return Plan(surface, _Unread(engine, limits, chat, asked, names, reasoning), request, model, also)
 
 
-def _measure(stopwatch: Stopwatch, names: ToolNames) -> Measure:
-    if names.differ:
-        return lambda events: stopwatch.note(names.to_client(events), time.perf_counter())
-    return lambda events: stopwatch.note(events, time.perf_counter())
+def _reading_of(unread: _Unread) -> Reading:
+    engine = unread.engine
+    starts_in_reasoning = None if unread.chat.completion is not None else engine.config.starts_in_reasoning
+    tools, whole_calls = unread.asked.declared(), engine.config.whole_calls
+    return Reading(new_id, unread.limits, engine.families, tools, starts_in_reasoning, whole_calls=whole_calls)
+
+
+def _writing_of(surface: Surface, unread: _Unread) -> Writing:
+    chat = unread.chat
+    include_timings = chat.include_timings or "timings" in unread.engine.config.extras
+    own_id, created_s = surface.new_id(new_id), int(time.time())
+    return Writing(own_id, created_s, chat.model, chat.include_usage, include_timings, unread.reasoning)
+
+
+@lru_cache(maxsize=32)
+def _stream_headers(media_type: str) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"content-type", media_type.encode()), (b"cache-control", b"no-cache"))
 
 
 def _for_engine(engine: Engine, chat: ChatRequest, model: str) -> ChatRequest:
@@ -215,7 +217,7 @@ def _for_engine(engine: Engine, chat: ChatRequest, model: str) -> ChatRequest:
         options = {**_PROGRESS, **options}
     if options is not chat.options or chat.model != model or chat.history != config.history_reasoning:
         chat = msgspec.structs.replace(chat, model=model, options=options, history=config.history_reasoning)
-    return call_ids.to_engine(chat, config.call_ids)
+    return chat if config.call_ids == "any" else call_ids.to_engine(chat, config.call_ids)
 
 
 def dropped_headers(names: Sequence[str]) -> Headers:

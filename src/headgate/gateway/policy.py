@@ -22,7 +22,9 @@ from headgate.events import Timings, Usage
 from headgate.gateway import journal
 from headgate.gateway.asgi import Headers
 from headgate.gateway.fault import internal
+from headgate.library import new_id
 
+NO_REPAIRS: Mapping[str, int] = MappingProxyType({})
 _SETTLED_MAX = 1000
 """What `MemoryPolicy` remembers, so that a gateway which runs for a year does not grow."""
 
@@ -143,17 +145,26 @@ class Entry:
         clock: monotonic, in seconds.
     """
 
-    upstream: str | None = None
-    model: str | None = None
-    answered_model: str | None = None
-    usage: Usage | None = None
-    measured: Timings | None = None
-    parsed_s: float | None = None
-    first_byte_s: float | None = None
-    bytes_in = bytes_out = 0
-    repairs: Mapping[str, int] = MappingProxyType({})
-    settlement: Settlement | None = None
-    _asked = False
+    __slots__ = (
+        "_action",
+        "_asked",
+        "_policy",
+        "_principal",
+        "_started_s",
+        "answered_model",
+        "bytes_in",
+        "bytes_out",
+        "clock",
+        "first_byte_s",
+        "measured",
+        "model",
+        "parsed_s",
+        "repairs",
+        "request_id",
+        "settlement",
+        "upstream",
+        "usage",
+    )
 
     def __init__(
         self,
@@ -165,10 +176,21 @@ class Entry:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.clock = clock
-        self.request_id = journal.request_id(given_id)
+        self.request_id = new_id("req_") if given_id is None else journal.request_id(given_id)
+        self.upstream: str | None = None
+        self.model: str | None = None
+        self.answered_model: str | None = None
+        self.usage: Usage | None = None
+        self.measured: Timings | None = None
+        self.parsed_s: float | None = None
+        self.first_byte_s: float | None = None
+        self.bytes_in = self.bytes_out = 0
+        self.repairs: Mapping[str, int] = NO_REPAIRS
+        self.settlement: Settlement | None = None
         self._policy = policy
         self._action = action
         self._principal = principal
+        self._asked = False
         self._started_s = clock()
 
     @property

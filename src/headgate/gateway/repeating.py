@@ -1,45 +1,65 @@
 """The short way of a request to an exchange: from its bytes to the app in plain calls.
 
-Strategy: the first request of a connection is parsed (`guards.py`, uvicorn); if it is whole in one read, no task is
-made for it. It leaves its head behind, and what follows with that very head and the length of its body needs no parser,
-no scope and no second thought at the door either. That body may come in pieces, under the same deadlines. All that is
-unusual in any way goes the whole way, as on every ASGI host.
-Why: `docs/decisions/0017-plain-calls-for-a-head-that-comes-again.md`
+Strategy: a request whose head nobody knows is parsed (`parsing.py`); if it is whole in the read in which it began, no
+task is made for it. It leaves its head behind, and what comes with that very head and the length of its body, on this
+connection or another, needs no parser, no scope and no second thought at the door either. That body may come in pieces,
+under the same deadlines. All that is unusual in any way goes the whole way, as on every ASGI host (`hosting.py`).
+Why: `docs/decisions/0017-plain-calls-for-a-head-that-comes-again.md`, `docs/decisions/0019-a-small-connection.md`
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
-from headgate.gateway.again import KnownHead, learn
+from headgate.gateway.again import KnownHead, KnownHeads
 from headgate.gateway.app import Gateway
-from headgate.gateway.direct import DirectLane
-from headgate.gateway.guards import Guarded, Stage
+from headgate.gateway.asgi import Scope
+from headgate.gateway.closing import wake
+from headgate.gateway.guards import Guarded
+from headgate.gateway.parsing import Stage
 from headgate.gateway.turn import Arrival, Turn
 
-_SAID = ("method", "path", "root_path", "headers")
-"""What a head says, of all that a scope holds."""
+_IDLE = Stage.IDLE  # a global is found sooner than a member
+
+
+class Begun(Turn):
+    """The account of a request until its data are read: then it is answered in plain calls, or becomes a cycle.
+
+    Args:
+        connection: the client's.
+        said: what its head says.
+    """
+
+    __slots__ = ("body", "more_body", "said")
+
+    def __init__(self, connection: Repeating, said: Scope) -> None:
+        super().__init__(connection, keep_alive=False)
+        self.said = said
+        self.body = b""
+        self.more_body = True
 
 
 class Repeating(Guarded):
-    """The guards, and the short way into a gateway. Of any other app, a middleware included, there is none."""
+    """The guards, and the short way into a gateway. Of any other app, a middleware included, there is none.
 
-    lane: DirectLane | None = None
+    `known` are the heads that the connections of the server know.
+    """
+
+    __slots__ = ("_arrival", "_begun", "_gateway", "_holds", "_known", "_missing_bytes", "_pieces")
+    known: KnownHeads = KnownHeads()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._gateway = self.app if isinstance(self.app, Gateway) else None
-        self._holds = False  # requests back, until the data are read in which they begin
-        self._held: RequestResponseCycle | None = None
+        self._holds = False  # a request back, until the data are read in which it begins
+        self._begun: Begun | None = None  # which that is
         self._known: KnownHead | None = None
         self._arrival: Arrival | None = None  # whose body is coming
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes] | None = None
         self._missing_bytes = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # it is a socket's
         """A client is there."""
         super().connection_made(transport)
         if self._gateway is not None:
@@ -47,119 +67,134 @@ class Repeating(Guarded):
 
     def data_received(self, data: bytes) -> None:
         """Read on, by the short way if it can be."""
+        gateway = self._gateway
         if self._arrival is not None:
             self._read_on(self._arrival, data)
-        elif self._known is None or not self.is_idle or not self._repeats(self._known, data):
-            self._read_new(data)
+        elif gateway is None or self.answering is not None or not (self._stage is _IDLE or self._is_new()):
+            super().data_received(data)
+        elif not self._repeats(gateway, data):
+            self._read_new(gateway, data)
+
+    def _is_new(self) -> bool:
+        """Whether nothing has come yet."""
+        return self._stage is Stage.HEAD and not self._wire_bytes
 
     def _over(self) -> None:
         """Whatever ends the reading, a body that was still coming is not waited for."""
         super()._over()
         if self._arrival is not None:
             self._arrival.gone()
-            self._arrival = None
-            self._pieces = []
+            self._arrival = self._pieces = None
 
-    # The whole way.
+    # A head that is not known.
 
-    def _read_new(self, data: bytes) -> None:
+    def _read_new(self, gateway: Gateway, data: bytes) -> None:
         """Parse what comes. A request that is alone in its data is not left to a task, and its head is remembered."""
-        begins = self._stage is Stage.IDLE or (self._stage is Stage.HEAD and not self._wire_bytes)
-        self._holds = begins and self._gateway is not None
+        self._holds = True
         super().data_received(data)
         self._holds = False
-        cycle, self._held = self._held, None
-        if cycle is not None and not (self._is_alone(cycle) and self._takes(cycle, data)):
-            self._start_asgi_task(cycle, self.app)
+        begun, self._begun = self._begun, None
+        if begun is not None and not self._takes(gateway, begun, data):
+            self._leave_to_task(begun)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def begin(self, said: Scope, *, waits: bool) -> None:
         """Begin with a request, unless that waits until its data are read."""
-        if self._holds:
-            self._held = cycle
+        if self._holds and self.answering is None and not waits and said["http_version"] == "1.1":
+            self.answering = self._begun = Begun(self, said)
         else:
-            super()._start_asgi_task(cycle, app)
+            super().begin(said, waits=waits)
 
-    def _is_alone(self, cycle: RequestResponseCycle) -> bool:
-        """Whether nothing follows the request of a cycle in its data, and nothing about it is unusual."""
-        if self._stage is Stage.OVER or self.pipeline or cycle.waiting_for_100_continue:
-            return False
-        return cycle.scope["http_version"] == "1.1"
+    def take_body(self, body: bytes) -> None:
+        """More of the newest request's body."""
+        if self._begun is not None and self._begun.more_body:
+            self._begun.body += body
+        else:
+            super().take_body(body)
 
-    def _takes(self, cycle: RequestResponseCycle, data: bytes) -> bool:
-        """Answer a request that is whole in plain calls, if that can be."""
-        gateway, scope = self._gateway, cast("dict[str, Any]", cycle.scope)
-        assert gateway is not None  # noqa: S101 - nothing is held without one
-        known = learn(data, {name: scope[name] for name in _SAID}) if self._keeps else None
-        self._known = known
-        if self._stage is not Stage.IDLE or len(cycle.body) > self.limits.body_bytes_max:
+    def _takes(self, gateway: Gateway, begun: Begun, data: bytes) -> bool:
+        """Answer a request in plain calls, if it is alone in its data and whole; its head is learned in any case."""
+        if self._stage is Stage.OVER or self.waiting:
             return False
-        admitted = gateway.admit(scope)
-        arrival = None if admitted is None else gateway.begin(admitted, self, cycle)
-        if arrival is None:
+        admitted = gateway.admit(begun.said)
+        if admitted is None:
             self._known = None
             return False
-        if known is not None:
-            known.admitted = admitted
-        self.flow.resume_reading()  # uvicorn stops at a large body; whoever reads on hears of the client's end
-        body, cycle.body = bytes(cycle.body), bytearray()  # a stream may be long, and needs it no more
-        self._answer(arrival, body)
+        self._known = self.known.learn(data, begun.said["headers"], admitted) if self._keeps else None
+        if self._stage is not Stage.IDLE or len(begun.body) > self.limits.body_bytes_max:
+            return False
+        turn = Turn(self, keep_alive=begun.keep_alive)
+        arrival = gateway.begin(admitted, self, turn)
+        if arrival is None:
+            return False
+        self.answering = turn
+        self._answer(gateway, arrival, begun.body)
         return True
 
-    # The short way.
+    def _leave_to_task(self, begun: Begun) -> None:
+        """Let uvicorn go on with what was read of a request."""
+        cycle = self.cycle_of(begun.said, keep_alive=begun.keep_alive, waits=False)
+        cycle.disconnected = begun.disconnected
+        cycle.body += begun.body
+        cycle.more_body = begun.more_body
+        self.answering = cycle
+        if self._stage is not Stage.OVER:  # what a refused client still sends is read
+            self.look_at_body(cycle)
+        if begun.body or begun.disconnected or not begun.more_body:
+            wake(cycle)
+        self.start(cycle)
 
-    def _repeats(self, known: KnownHead, data: bytes) -> bool:
-        """Take a request by the short way, if it has the head that is known, and no other follows it."""
-        found = known.find(data)
+    # A head that is known.
+
+    def _repeats(self, gateway: Gateway, data: bytes) -> bool:
+        """Take a request by the short way, if it has a head that is known, and no other follows it."""
+        known = self._known
+        found = None if known is None else known.find(data)
         if found is None:
+            known = self.known.find(data)
+            found = None if known is None else known.find(data)
+        if known is None or found is None:
             return False
         start, length = found
         missing = start + length - len(data)
-        arrival = None if missing < 0 or length > self.limits.body_bytes_max else self._arrive(known)
+        if missing < 0 or length > self.limits.body_bytes_max:
+            return False
+        turn = Turn(self, keep_alive=True)
+        arrival = gateway.begin(known.admitted, self, turn)
         if arrival is None:
             return False
+        self._known = known
+        self.answering = turn
         if missing:
             self._enter(Stage.BODY)
             self._arrival, self._pieces, self._missing_bytes = arrival, [data[start:]], missing
             self._body_bytes = length - missing
-            self._watch()
         else:
-            self._answer(arrival, data[start:])
+            self._stage = _IDLE
+            self._answer(gateway, arrival, data[start:])
         return True
-
-    def _arrive(self, known: KnownHead) -> Arrival | None:
-        """Tell the app of a head; None if it wants to see it the whole way."""
-        gateway = self._gateway
-        assert gateway is not None  # noqa: S101 - nothing is known without one
-        if known.admitted is None:
-            known.admitted = gateway.admit(known.scope)
-        turn = Turn(self._way, self.flow, self.server_state.default_headers, self.on_response_complete)
-        arrival = None if known.admitted is None else gateway.begin(known.admitted, self, turn)
-        if arrival is None:
-            self._known = None
-            return None
-        self.cycle = turn  # type: ignore[assignment]  # it stands in for one
-        self._expect_reply(self.cycle)
-        return arrival
 
     def _read_on(self, arrival: Arrival, data: bytes) -> None:
         """Read more of a body, and what follows it."""
+        gateway, pieces = self._gateway, self._pieces
+        assert gateway is not None  # noqa: S101 - nothing arrives without one
+        assert pieces is not None  # noqa: S101 - as above
         rest = data[self._missing_bytes :]
         data = data[: self._missing_bytes]
-        self._pieces.append(data)
+        pieces.append(data)
         self._body_bytes += len(data)
         self._missing_bytes -= len(data)
         if self._missing_bytes:
             return
-        body, self._pieces, self._arrival = b"".join(self._pieces), [], None
+        self._arrival = self._pieces = None
         self._stage = Stage.IDLE
-        self._answer(arrival, body)
+        self._answer(gateway, arrival, b"".join(pieces))
         if rest:
             self.data_received(rest)
 
-    def _answer(self, arrival: Arrival, body: bytes) -> None:
-        assert self._gateway is not None  # noqa: S101 - as above
-        rest = self._gateway.answer(arrival, body)
+    def _answer(self, gateway: Gateway, arrival: Arrival, body: bytes) -> None:
+        rest = gateway.answer(arrival, body)
         if rest is not None:
             task = self.loop.create_task(rest)
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            tasks = self.server_state.tasks
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)

@@ -1,18 +1,17 @@
 """uvicorn, with what it lacks: sockets bound before anything is promised, a drain, a way to cut a connection.
 
-Strategy: the protocol class adds an ASGI scope extension, and guards (`guards.py`); all else of it is uvicorn's.
-Spec: https://asgi.readthedocs.io/en/latest/extensions.html
+Strategy: sockets, signals and the app's lifespan are uvicorn's business, and what a client's connection is is ours
+(`repeating.py`).
+Spec: https://asgi.readthedocs.io/en/latest/specs/lifespan.html
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import functools
 import math
 import os
 import socket
-import struct
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
@@ -21,70 +20,20 @@ import uvicorn
 
 from headgate.config.values import DRAIN_S
 from headgate.errors import ConfigError
+from headgate.gateway.again import KnownHeads
 from headgate.gateway.app import Gateway
 from headgate.gateway.crowd import Crowd, files_max
-from headgate.gateway.direct import DirectLane
 from headgate.gateway.guards import Guarded
-from headgate.gateway.lane import EXTENSION
 from headgate.gateway.repeating import Repeating
+from headgate.gateway.rounds import Rounds
 from headgate.gateway.visit import shutting_down
 from headgate.limits import DEFAULTS, Limits
 
 _BACKLOG = 2048
-_KEEP_ALIVE_S = 75
-"""How long an idle client's connection is kept; nginx's keepalive_timeout."""
 _FAREWELL_S = 1
 """How long the last words to clients may take, after the drain time; `docker stop` kills after 10 s in all."""
 _NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """`localhost` has an IPv6 address in many places where the system has none."""
-
-
-class Protocol(Repeating):
-    """uvicorn's with guards and a short way, and the scope extension that `lane.AsgiLane` and `direct.opener` know."""
-
-    def on_headers_complete(self) -> None:
-        """Offer the extension; the task that reads it has not begun yet."""
-        super().on_headers_complete()
-        cycle, transport = self.cycle, self.transport
-
-        def close_after() -> None:
-            cycle.keep_alive = False
-
-        def break_off(*, reset: bool) -> None:
-            sock: socket.socket | None = transport.get_extra_info("socket")
-            if reset and sock is not None:
-                # Closed with nothing to wait for, a connection is reset.
-                sock.setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii" if os.name == "posix" else "hh", 1, 0)
-                )
-            transport.close()
-
-        offered: dict[object, object] = {
-            "close_after": close_after,
-            "abort": transport.abort,
-            "break_off": break_off,
-        }
-        if self.scope["http_version"] == "1.1":
-            offered |= {"send": cycle.send, "lane": functools.partial(DirectLane, self, cycle)}
-        self.scope["extensions"] = {**self.scope.get("extensions", {}), EXTENSION: offered}
-
-    def pause_writing(self) -> None:
-        """The client reads more slowly than it is written to."""
-        super().pause_writing()
-        if self.lane is not None:
-            self.lane.paused()
-
-    def resume_writing(self) -> None:
-        """The client has caught up."""
-        super().resume_writing()
-        if self.lane is not None:
-            self.lane.resumed()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is there any more."""
-        super().connection_lost(exc)
-        if self.lane is not None:
-            self.lane.lost()
 
 
 class Server(uvicorn.Server):
@@ -168,7 +117,7 @@ def make_server(
     drain_s = DRAIN_S if gateway is None else gateway.config.drain_s
     config = uvicorn.Config(
         app,
-        http=_protocol(DEFAULTS if gateway is None else gateway.limits),
+        http=_connections(DEFAULTS if gateway is None else gateway.limits),
         ws="none",
         interface="asgi3",
         lifespan="on",
@@ -178,7 +127,6 @@ def make_server(
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_patience_s(drain_s),
     )
     return Server(config, on_start, on_stop, gateway)
@@ -189,10 +137,15 @@ def _patience_s(drain_s: float) -> int:
     return math.ceil(drain_s + _FAREWELL_S)
 
 
-def _protocol(of_limits: Limits) -> type[Protocol]:
-    class Limited(Protocol):
+def _connections(of_limits: Limits) -> type[Repeating]:
+    """The connections of one server; uvicorn makes an instance for each client."""
+
+    class Limited(Repeating):
+        __slots__ = ()
         limits = of_limits
         crowd = Crowd(of_limits, files_max())
+        known = KnownHeads()
+        rounds = Rounds(of_limits)
 
     return Limited
 

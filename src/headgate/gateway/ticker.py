@@ -26,32 +26,30 @@ class Ticker:
     """Calls `tick` of what was added, several times within its shortest deadline, until it is discarded."""
 
     def __init__(self) -> None:
-        self._sweeps: dict[float, _Sweep] = {}  # as many as engines have different deadlines
-        self._sweep_of: dict[Ticking, _Sweep] = {}
+        self._sweeps: dict[float, _Sweep] = {}  # by their pace; engines have few different deadlines
 
     def __len__(self) -> int:
-        return len(self._sweep_of)
+        return sum(len(sweep.ticking) for sweep in self._sweeps.values())
 
     def add(self, ticking: Ticking, shortest_s: float, /) -> None:
         """Begin to call it, so often that a deadline of `shortest_s` is noticed soon. Of two calls the later counts."""
-        if ticking in self._sweep_of:
-            self.discard(ticking)
         every_s = min(_SWEEP_S_MAX, shortest_s / _SWEEPS)
         sweep = self._sweeps.get(every_s)
         if sweep is None:
             sweep = self._sweeps[every_s] = _Sweep(every_s)
-        self._sweep_of[ticking] = sweep
-        sweep.add(ticking)
+        if len(self._sweeps) > 1:
+            self.discard(ticking)
+        sweep.ticking.add(ticking)
+        if sweep.timer is None:
+            sweep.arm()
 
     def discard(self, ticking: Ticking, /) -> None:
         """Stop calling it, if it was ever added."""
-        sweep = self._sweep_of.pop(ticking, None)
-        if sweep is not None:
+        for sweep in self._sweeps.values():
             sweep.ticking.discard(ticking)
 
     def close(self) -> None:
         """Stop altogether."""
-        self._sweep_of.clear()
         for sweep in self._sweeps.values():
             sweep.close()
 
@@ -62,27 +60,22 @@ class _Sweep:
     def __init__(self, every_s: float) -> None:
         self.ticking: set[Ticking] = set()
         self._every_s = every_s
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, ticking: Ticking, /) -> None:
-        self.ticking.add(ticking)
-        if self._timer is None:
-            self._arm()
+        self.timer: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
         self.ticking.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
-    def _arm(self) -> None:
+    def arm(self) -> None:
         if self.ticking:
-            self._timer = asyncio.get_running_loop().call_later(self._every_s, self._run)
+            self.timer = asyncio.get_running_loop().call_later(self._every_s, self._run)
 
     def _run(self) -> None:
-        self._timer = None
+        self.timer = None
         now_s = asyncio.get_running_loop().time()
         for ticking in tuple(self.ticking):
             if ticking in self.ticking:  # a tick may end another one
                 ticking.tick(now_s)
-        self._arm()
+        self.arm()

@@ -1,17 +1,17 @@
 """A request that is answered in plain calls: no task is made for it, and none waits for its end.
 
 Strategy: uvicorn keeps its account of a request in an object of which most serves the task that runs an ASGI app. Where
-no task is made, a `Turn` stands in for it, with as much as the guards, the lanes and the end of a connection use.
+no task is made, a `Turn` stands in for it, with as much as the guards, the lanes and the end of a connection use. It is
+all that a connection holds of a request while its reply is written, so it is small.
 Why: `docs/decisions/0017-plain-calls-for-a-head-that-comes-again.md`
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 from headgate.errors import PeerError
 from headgate.gateway.asgi import Headers, json_headers
-from headgate.gateway.closing import Way
 from headgate.gateway.direct import Account, DirectLane
 from headgate.gateway.entrance import Admitted
 from headgate.gateway.fault import internal
@@ -19,45 +19,61 @@ from headgate.gateway.policy import Entry
 from headgate.gateway.visit import settled
 
 
-class _Nobody:
-    """In place of the event that a task waits for."""
+class ServerState(Protocol):
+    """What a turn reads of uvicorn's."""
 
-    def set(self) -> None:
-        """Wake nobody."""
+    default_headers: Headers
 
 
-_NOBODY = _Nobody()
+class Served(Protocol):
+    """A connection whose turn it is."""
+
+    @property
+    def server_state(self) -> ServerState:
+        """Whose headers every reply carries."""
+        ...
+
+    def close(self) -> None:
+        """Close after what was written."""
+        ...
+
+    def on_response_complete(self) -> None:
+        """The reply is whole."""
+        ...
 
 
 class Turn:
     """The account of one request, in the place of a `RequestResponseCycle`.
 
     Args:
-        transport: the way to the client.
-        flow: uvicorn's, of the connection.
-        default_headers: of every reply.
-        on_response: a callable; called once the reply is whole.
+        connection: the client's.
+        keep_alive: whether it serves another request afterwards.
     """
 
     __slots__ = (
+        "connection",
         "default_headers",
         "disconnected",
-        "flow",
         "keep_alive",
-        "on_response",
         "response_complete",
         "response_started",
-        "transport",
     )
-    message_event = _NOBODY
+    message_event = None  # no task waits
 
-    def __init__(self, transport: Way, flow: Any, default_headers: Headers, on_response: Any) -> None:
-        self.transport = transport
-        self.flow = flow
-        self.default_headers = default_headers
-        self.on_response = on_response
-        self.keep_alive = True
+    def __init__(self, connection: Served, *, keep_alive: bool) -> None:
+        self.connection = connection
+        self.default_headers = connection.server_state.default_headers
+        self.keep_alive = keep_alive
         self.disconnected = self.response_started = self.response_complete = False
+
+    @property
+    def transport(self) -> Served:
+        """What is closed after the reply, where it is the connection's last."""
+        return self.connection
+
+    def on_response(self) -> None:
+        """The reply is whole."""
+        self.connection.on_response_complete()
 
 
 class Arrival(NamedTuple):

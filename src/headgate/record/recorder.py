@@ -151,6 +151,7 @@ class _Recording:
     """Between an engine and whoever asks: the receiver of the one, the call of the other."""
 
     call: Call
+    through = None  # it sees every byte
 
     def __init__(self, receiver: Receiver, tape: Tape, recorder: Recorder) -> None:
         self._loop = asyncio.get_running_loop()

@@ -82,6 +82,7 @@ class _Spoiled:
     """Between an engine and whoever asks: the receiver of the one, the call of the other."""
 
     call: Call
+    through = None  # it sees every byte
 
     def __init__(self, receiver: Receiver, fault: Fault) -> None:
         self._receiver = receiver

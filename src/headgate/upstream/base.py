@@ -21,12 +21,33 @@ class Reply(NamedTuple):
     body: bytes
 
 
+class Through(Protocol):
+    """What takes reads of a chunked reply as they are, framing and all; see `Receiver.through`."""
+
+    @property
+    def passed_bytes(self) -> int:
+        """How many bytes of body were taken so far."""
+        ...
+
+    def take(self, data: bytes, /) -> bool:
+        """Take a read that begins between two chunks, if it is one chunk; else it is parsed as ever. Must not raise."""
+        ...
+
+
 class Receiver(Protocol):
     """What an upstream calls. After `end` or `failed`, or once `Call.abort` was called, nothing more comes.
 
     `head` comes once and first, then `data` any number of times, then exactly one of `end` and
     `failed`; `failed` may also come instead of `head`. None of them may raise.
     """
+
+    @property
+    def through(self) -> Through | None:
+        """What takes reads before they are parsed, from now on.
+
+        An upstream may look for it after each `data`; it need not, and one that has no such reads does not.
+        """
+        ...
 
     def head(self, status: int, headers: Sequence[tuple[str, str]], /) -> None:
         """The reply begins. Header names are in lower case."""

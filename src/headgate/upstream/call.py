@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
@@ -22,17 +23,24 @@ class Phase(Enum):
     OVER = "over"  # ended, failed or aborted; the receiver hears nothing more
 
 
+_CONNECTING, _WAITING = Phase.CONNECTING, Phase.WAITING  # globals are found sooner than members
+
+
 class Connector(Protocol):
     """What a call asks of the pool it belongs to."""
 
     where: str
     limits: Limits
+    clock: Callable[[], float]
+    """The event loop's, in seconds."""
 
     def connect(self, call: HttpCall, /) -> None:
         """Send the call on a new connection."""
 
-    def settled(self, call: HttpCall, /) -> None:
-        """The call is over."""
+    @property
+    def settled(self) -> Callable[[HttpCall], None]:
+        """What drops a call that is over."""
+        ...
 
 
 class HttpCall:
@@ -43,6 +51,7 @@ class HttpCall:
         "_connection",
         "_deadline_s",
         "_head",
+        "_passed_bytes",
         "_paused",
         "_pool",
         "_reused",
@@ -55,7 +64,7 @@ class HttpCall:
     def __init__(self, pool: Connector, receiver: Receiver, head: bytes, body: bytes) -> None:
         self.receiver = receiver
         self.heard = False
-        self.phase = Phase.CONNECTING
+        self.phase = _CONNECTING
         self._pool = pool
         self._head = head
         self._body = body
@@ -63,6 +72,7 @@ class HttpCall:
         self._task: asyncio.Task[None] | None = None
         self._reused = False
         self._paused = False
+        self._passed_bytes = 0  # beside the parser, as of the last sweep
         self._deadline_s = 0.0
 
     def pause(self) -> None:
@@ -74,7 +84,8 @@ class HttpCall:
     def resume(self) -> None:
         """Read on; the wait for the next bytes begins anew."""
         if self._paused and self._connection is not None and self.phase is not Phase.CONNECTING:
-            self._enter(self.phase)
+            limits = self._pool.limits
+            self._enter(self.phase, limits.first_byte_s if self.phase is Phase.WAITING else limits.idle_s)
             self._connection.resume()
         self._paused = False
 
@@ -98,7 +109,7 @@ class HttpCall:
     def connecting(self, connection: Connection, task: asyncio.Task[None], /) -> None:
         """A connection is being made by this task."""
         self._connection, self._task = connection, task
-        self._enter(Phase.CONNECTING)
+        self._enter(_CONNECTING, self._pool.limits.connect_s)
 
     def refused(self, error: UpstreamError, /) -> None:
         """The task made no connection; it is about to end."""
@@ -110,7 +121,7 @@ class HttpCall:
         if not connection.send(self, self._head, self._body):
             return False
         self._connection, self._task, self._reused = connection, None, reused
-        self._enter(Phase.WAITING)
+        self._enter(_WAITING, self._pool.limits.first_byte_s)
         if self._paused:
             connection.pause()
         return True
@@ -130,28 +141,24 @@ class HttpCall:
 
     def overdue(self, now_s: float, /) -> UpstreamError | None:
         """Say which deadline has passed at `now_s` (the loop's clock), if any. Called by every sweep."""
-        if self.heard:
-            # The clock is read once per sweep, not once per read.
+        through = self.receiver.through
+        before_bytes, self._passed_bytes = self._passed_bytes, 0 if through is None else through.passed_bytes
+        if self.heard or self._passed_bytes != before_bytes:
             self.heard = False
-            self._body = b""  # a reply has begun, so it will not be sent again
-            self.phase = Phase.STREAMING
-            self._deadline_s = now_s + self._pool.limits.idle_s
+            self._head = self._body = b""  # a reply has begun, so it will not be sent again
+            # The clock is read once per sweep, not once per read.
+            self.phase, self._deadline_s = Phase.STREAMING, now_s + self._pool.limits.idle_s
         if now_s < self._deadline_s or (self._paused and self.phase is not Phase.CONNECTING):
             return None
         late = {Phase.CONNECTING: faults.late_connection, Phase.WAITING: faults.late_reply}
         return late.get(self.phase, faults.late_rest)(self._pool.where, self._pool.limits)
 
-    def _enter(self, phase: Phase) -> None:
-        limits = self._pool.limits
-        if phase is Phase.WAITING:
-            wait_s = limits.first_byte_s
-        else:
-            wait_s = limits.connect_s if phase is Phase.CONNECTING else limits.idle_s
+    def _enter(self, phase: Phase, patience_s: float) -> None:
         self.phase = phase
-        self._deadline_s = asyncio.get_running_loop().time() + wait_s
+        self._deadline_s = self._pool.clock() + patience_s
 
     def _settle(self) -> None:
         self.phase = Phase.OVER
         self._connection = self._task = None
-        self._body = b""
+        self._head = self._body = b""
         self._pool.settled(self)

@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 from headgate.errors import UpstreamError
 from headgate.upstream import faults
-from headgate.upstream.base import Receiver
+from headgate.upstream.base import Receiver, Through
 from headgate.upstream.reply import ReplyReader
 
 _JOIN_BYTES_MAX = 64 * 1024
@@ -47,11 +47,24 @@ class Pool(Protocol):
 class Connection(asyncio.Protocol):
     """One connection, with at most one exchange at a time.
 
+    A read that its receiver takes as it is (`Receiver.through`) is not parsed: where it begins and ends between two
+    chunks, the parser's state is the same before and after.
+
     Args:
         where: `host:port`, for error messages.
         head_bytes_max: limit of a response head, in bytes.
         pool: told when the connection becomes idle, and when it is gone.
     """
+
+    __slots__ = (
+        "_exchange",
+        "_head_sent",
+        "_pool",
+        "_reader",
+        "_through",
+        "_transport",
+        "_where",
+    )
 
     def __init__(self, where: str, head_bytes_max: int, pool: Pool) -> None:
         self._where = where
@@ -59,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._reader = ReplyReader(head_bytes_max)
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
+        self._through: Through | None = None  # where the next read begins between two chunks
         self._head_sent = False
 
     def send(self, exchange: Exchange, head: bytes, body: bytes, /) -> bool:
@@ -70,6 +84,7 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return False
         self._exchange = exchange
+        self._through = None
         self._head_sent = False
         self._reader.renew()
         if len(body) <= _JOIN_BYTES_MAX:
@@ -93,7 +108,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Let go of the exchange and close at once, whatever is still unsent. Idempotent."""
-        self._exchange = None
+        self._exchange = self._through = None
         if self._transport is not None:
             self._transport.abort()
 
@@ -110,6 +125,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse one read and hand on what it brought."""
+        through = self._through
+        if through is not None and through.take(data):
+            return
         exchange = self._exchange
         if exchange is None:
             self.abort()  # nobody asked: a 408 before an idle close, or nonsense
@@ -122,7 +140,10 @@ class Connection(asyncio.Protocol):
         # Every call of the receiver may have aborted the exchange.
         if body and self._exchange is exchange:
             exchange.heard = True
-            exchange.receiver.data(body)
+            receiver = exchange.receiver
+            receiver.data(body)
+            through = receiver.through
+            self._through = through if through is not None and reader.is_between_chunks(data) else None
         if (reader.complete or reader.fault is not None) and self._exchange is exchange:
             self._finish(exchange)
 
@@ -144,7 +165,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, exchange: Exchange) -> None:
         fault = self._reader.fault
-        self._exchange = None
+        self._exchange = self._through = None
         if fault is not None:
             self.abort()
             exchange.broken(faults.not_http(self._where, fault), untouched=False)
@@ -162,7 +183,9 @@ class Connection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             return
-        break_off = self._reader.closed(reset=reset)
+        through = exchange.receiver.through
+        passed_bytes = 0 if through is None else through.passed_bytes
+        break_off = self._reader.closed(reset=reset, passed_bytes=passed_bytes)
         if break_off is None:
             exchange.over()
         else:

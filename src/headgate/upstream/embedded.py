@@ -19,7 +19,7 @@ from typing import Protocol
 from headgate.errors import UpstreamError, UsageError
 from headgate.limits import DEFAULTS, Limits
 from headgate.messages import HttpRequest
-from headgate.upstream.base import Call, Receiver, Reply, Upstream
+from headgate.upstream.base import Call, Receiver, Reply, Through, Upstream
 from headgate.upstream.embedded_engine import Phase, Status
 from headgate.upstream.fetch import fetch
 
@@ -161,6 +161,11 @@ class _EmbeddedCall:
         self.head = receiver.head
         self.data = receiver.data
         self.end = receiver.end
+
+    @property
+    def through(self) -> Through | None:
+        """As the receiver's."""
+        return self._receiver.through
 
     def look(self, status: Status, /) -> None:
         """Ask the engine if it is ready now, or tell the receiver that there is none."""

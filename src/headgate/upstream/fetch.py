@@ -28,6 +28,8 @@ async def fetch(upstream: Upstream, request: HttpRequest, /, *, body_bytes_max: 
 class _Collector:
     """A receiver that keeps everything until the end."""
 
+    through = None
+
     def __init__(self, body_bytes_max: int) -> None:
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._max = body_bytes_max

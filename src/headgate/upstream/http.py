@@ -6,7 +6,8 @@ once more, on a new one. Redirects are not followed, nothing is decompressed, an
 
     request.py   URL, headers, request -> bytes        pool.py   connections, calls, deadlines
     reply.py     bytes -> head, body, end              call.py   one exchange
-    connection.py  one transport between them          faults.py   what went wrong, in words
+    reply_head.py  a head's bytes -> what it says      faults.py   what went wrong, in words
+    connection.py  one transport between them
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
+from collections.abc import Callable
 
 from headgate.errors import UpstreamError
 from headgate.limits import Limits
@@ -28,8 +30,11 @@ class Pool:
         self._origin = origin
         self._ssl = ssl_context
         self._calls: set[HttpCall] = set()
+        self.settled: Callable[[HttpCall], None] = self._calls.discard
+        """Drop a call that is over."""
         self._kept: dict[Connection, float] = {}  # idle connections and since when, the latest last
         self._timer: asyncio.TimerHandle | None = None
+        self.clock: Callable[[], float] = time.monotonic  # the loop's, once one runs
         shortest_s = min(limits.connect_s, limits.first_byte_s, limits.idle_s, limits.pool_idle_s)
         self._sweep_s = min(_SWEEP_S_MAX, shortest_s / 4)
 
@@ -53,13 +58,9 @@ class Pool:
         task = asyncio.Task(self._connect(call, connection), loop=asyncio.get_running_loop())
         call.connecting(connection, task)
 
-    def settled(self, call: HttpCall, /) -> None:
-        """Drop a call that is over."""
-        self._calls.discard(call)
-
     def keep(self, connection: Connection, /) -> None:
         """Keep an idle connection for the next call."""
-        self._kept[connection] = asyncio.get_running_loop().time()
+        self._kept[connection] = self.clock()
 
     def forget(self, connection: Connection, /) -> None:
         """Drop a connection that is gone."""
@@ -85,13 +86,15 @@ class Pool:
             call.refused(faults.truncated(self.where, "got a connection that closed at once"))
 
     def _arm(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
+        loop = asyncio.get_running_loop()
+        self.clock = loop.time
+        self._timer = loop.call_later(self._sweep_s, self._sweep)
 
     def _sweep(self) -> None:
         self._timer = None
         if self._calls or self._kept:
             self._arm()
-        now_s = asyncio.get_running_loop().time()
+        now_s = self.clock()
         late = [(call, error) for call in self._calls if (error := call.overdue(now_s)) is not None]
         for call, error in late:
             call.fail(error)
