@@ -47,6 +47,7 @@ class _Fit(NamedTuple):
 
 
 _NO_FIT = _Fit(b"", b"", b"", 0, 0, b"", b"", 0)
+"""Where no envelope is known yet: no read has a text there."""
 
 
 class Splice:
