@@ -13,7 +13,7 @@ from upstream_engine import on_each_loop
 from headgate.errors import UpstreamError
 from headgate.limits import DEFAULTS
 from headgate.messages import HttpRequest
-from headgate.testing.fake_engine import Asked, FakeEngine, Script, plain
+from headgate.testing.fake_engine import CUT, Asked, FakeEngine, Script, cut, plain
 from headgate.upstream.embedded import EmbeddedUpstream
 from headgate.upstream.embedded_engine import Phase, Status
 from headgate.upstream.http import HttpUpstream
@@ -125,6 +125,50 @@ async def test_a_refused_request_waits_once_for_the_next_process() -> None:
         process.becomes(ready(engine, "k2"))
 
         assert b"Bearer k2" == (await waiting).body
+        await own.close()
+
+
+@on_each_loop
+async def test_a_request_that_a_dying_process_took_waits_once_for_the_next() -> None:
+    """It accepts connections until the last moment, and resets them."""
+    async with FakeEngine([CUT]) as dying, FakeEngine(well) as engine:
+        own = upstream(process := Scripted(ready(dying)))
+        waiting = asyncio.create_task(own.fetch(REQUEST))
+        await asyncio.sleep(0.05)
+        process.becomes(ready(engine, "k2"))
+
+        assert b"Bearer k2" == (await waiting).body
+        await own.close()
+
+
+@on_each_loop
+async def test_a_request_that_breaks_the_next_process_too_fails() -> None:
+    async with FakeEngine([CUT]) as one, FakeEngine([CUT]) as other:
+        own = upstream(process := Scripted(ready(one)))
+        waiting = asyncio.create_task(own.fetch(REQUEST))
+        await asyncio.sleep(0.05)
+        process.becomes(ready(other, "k2"))
+
+        with pytest.raises(UpstreamError, match="got nothing"):
+            await waiting
+        assert [1, 1] == [len(one.asked), len(other.asked)]
+        await own.close()
+
+
+@on_each_loop
+async def test_a_reply_that_has_begun_is_not_asked_for_again() -> None:
+    [whole] = plain(b"hello")
+    assert isinstance(whole, bytes)
+    begun = cut([whole], len(whole) - 1)
+    async with FakeEngine(begun) as dying, FakeEngine(well) as engine:
+        own = upstream(process := Scripted(ready(dying)))
+        waiting = asyncio.create_task(own.fetch(REQUEST))
+        await asyncio.sleep(0.05)
+        process.becomes(ready(engine, "k2"))
+
+        with pytest.raises(UpstreamError, match="of 5 body bytes"):
+            await waiting
+        assert [] == engine.asked
         await own.close()
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from headgate.errors import UpstreamError, UsageError
@@ -141,11 +141,15 @@ class EmbeddedUpstream:
                 call.give_up(str(error))
 
 
+_OF_THE_DEAD = frozenset({"upstream_connect", "upstream_truncated"})
+"""How a request fails whose process has died."""
+
+
 class _EmbeddedCall:
     """A call that waits for the engine, and then is one to it. It holds the upstream, which holds the process.
 
-    A process that has just died refuses connections before its end is noticed: a refused request, which nobody has
-    read, waits once for the next process.
+    A process that has just died refuses connections, or breaks them, before its end is noticed: a request that was not
+    answered by a single byte waits once for the next process.
     """
 
     def __init__(self, upstream: EmbeddedUpstream, request: HttpRequest, receiver: Receiver) -> None:
@@ -155,10 +159,9 @@ class _EmbeddedCall:
         self._call: Call | None = None
         self._tried: Status | None = None
         self._refusal: UpstreamError | None = None
-        self._paused = False
+        self._paused = self._heard = False
         self._timer = asyncio.get_running_loop().call_later(upstream.connect_s, self._late)
-        # All but `failed` goes straight to whoever asked.
-        self.head = receiver.head
+        # The rest goes straight to whoever asked.
         self.data = receiver.data
         self.end = receiver.end
 
@@ -180,9 +183,14 @@ class _EmbeddedCall:
         if self._paused:
             self._call.pause()
 
+    def head(self, status: int, headers: Sequence[tuple[str, str]], /) -> None:
+        """The reply begins: from now on it is this process's or nobody's."""
+        self._heard = True
+        self._receiver.head(status, headers)
+
     def failed(self, error: UpstreamError, /) -> None:
         """Tell the receiver, or wait for the next process."""
-        if error.code != "upstream_connect" or self._refusal is not None:
+        if self._heard or self._refusal is not None or error.code not in _OF_THE_DEAD:
             self._receiver.failed(error)
             return
         self._call, self._refusal = None, error
