@@ -21,18 +21,21 @@ from types import FrameType
 
 from headgate.config.values import Config
 from headgate.errors import ConfigError, HeadgateError
-from headgate.gateway.server import listen
+from headgate.gateway.server import STOPS, listen
 
 Sockets = list[socket.socket]
 Work = Callable[[Sockets, bool], None]
-"""Serves on sockets until a signal ends it; the other argument says whether it is the one that tells the user so."""
+"""Serves on sockets until a signal ends it; the other argument says whether it is the one that tells the user so.
+
+It begins with `STOPS` blocked, and unblocks them once it has handlers for them: what Python does without, an exception
+wherever it is, may get lost while modules are loaded and an event loop is made.
+"""
 
 _DEATHS_MAX = 5
 _DEATHS_S = 60.0
 """So many deaths in so long a time are no accident: the supervisor gives up."""
 _PAUSE_S = 0.5
 """Before a worker is started again: one that dies at once must not keep the processor busy."""
-_PASSED_ON = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 _MISTAKE = 2
 
 
@@ -92,7 +95,7 @@ class Supervisor:
         Raises:
             KeyboardInterrupt: after SIGINT.
         """
-        before = {number: signal.signal(number, self._pass_on) for number in _PASSED_ON}
+        before = {number: signal.signal(number, self._pass_on) for number in STOPS}
         status = 0
         for place in range(len(self._sockets)):
             self._start(place, is_first=place == 0)
@@ -123,12 +126,12 @@ class Supervisor:
 
     def _start(self, place: int, *, is_first: bool) -> None:
         # A signal between the fork and the note of it would be passed on to all workers but this one.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         process = os.fork()
         if process == 0:
             self._be_worker(place, is_first=is_first)
         self._places[process] = place
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         if self._ending is not None:
             os.kill(process, self._ending)
 
@@ -166,7 +169,6 @@ class Supervisor:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             threading.Thread(target=self._follow, daemon=True).start()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
             self._work(sockets, is_first)
             status = 0
         except HeadgateError as error:

@@ -8,11 +8,14 @@ Spec: https://asgi.readthedocs.io/en/latest/specs/lifespan.html
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import math
 import os
+import signal
 import socket
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Generator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -29,6 +32,8 @@ from headgate.gateway.rounds import Rounds
 from headgate.gateway.visit import shutting_down
 from headgate.limits import DEFAULTS, Limits
 
+STOPS = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+"""The signals that mean something to a gateway. SIGHUP lets it read its configuration again."""
 _BACKLOG = 2048
 _FAREWELL_S = 1
 """How long the last words to clients may take, after the drain time; `docker stop` kills after 10 s in all."""
@@ -60,6 +65,14 @@ class Server(uvicorn.Server):
         self._on_start = on_start
         self._on_stop = on_stop
         self._drained = drained
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Hear of signals from now on, and of those that were blocked until then."""
+        with super().capture_signals():
+            if hasattr(signal, "pthread_sigmask") and threading.current_thread() is threading.main_thread():
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+            yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and tell."""
